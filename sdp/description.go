@@ -1,0 +1,153 @@
+package sdp
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Description is one SDP body: usually a single session, rarely several in a row.
+type Description struct {
+	Sessions []*Session
+}
+
+// Session is the part from a v= line up to the next one, with the media sections in it.
+type Session struct {
+	Section
+
+	Origin Origin   // o=
+	Name   string   // s=, printed even when empty
+	URI    string   // u=
+	Emails []string // e=
+	Phones []string // p=
+	Timing string   // t= as received ("0 0" is printed when empty)
+
+	LoopProtect string  // a=rtpengine:, the mark of the proxy the text has passed through
+	MusicOnHold string  // name of the attribute that declares music on hold, without "a="
+	ICELite     bool    // a=ice-lite
+	Groups      []Group // a=group; BUNDLE groups are printed before the others (RFC 5888, RFC 9143)
+
+	Media []*Media
+}
+
+// Section holds the lines that mean the same in the session part and in a media section. Given in the session part,
+// everything but Info, Bandwidth, Other and Appended is a default for the media sections in it.
+type Section struct {
+	Info      string      // i=
+	Conn      *Connection // c=
+	Bandwidth Bandwidth   // b=
+
+	Direction        Direction     // zero when not given
+	ICE              ICE           // a=ice-ufrag, a=ice-pwd, a=ice-options
+	Setup            Setup         // a=setup (RFC 4145)
+	Fingerprints     []Fingerprint // a=fingerprint (RFC 8122)
+	TLSID            string        // a=tls-id (RFC 8842)
+	EndOfCandidates  bool          // a=end-of-candidates (RFC 8840)
+	ExtMapAllowMixed bool          // a=extmap-allow-mixed (RFC 8285)
+	ExtMaps          []ExtMap      // a=extmap (RFC 8285)
+
+	// Other holds the attributes that have no field of their own, in input order. In a media section that does not
+	// carry RTP it holds every attribute, known or not, and is what is printed (see [Protocol.IsRTP]).
+	Other []Attribute
+	// Appended is printed after everything else of the section. Parse never sets it.
+	Appended []Attribute
+}
+
+// Media is one m= section.
+type Media struct {
+	Section
+
+	Type      string // "audio", "video", "image", ...
+	Port      uint16 // 0 for a rejected section
+	PortCount uint16 // the number after the slash of the port, 0 when not given
+	Protocol  Protocol
+	Codecs    []Codec  // the formats of an RTP section, in order of preference
+	Formats   []string // the formats of any other section
+
+	Mid        string // a=mid (RFC 5888)
+	Label      string // a=label (RFC 4574)
+	BundleOnly bool   // a=bundle-only (RFC 9143)
+
+	RTCPFeedback []string // a=rtcp-fb:*, the text after the asterisk and blank
+	RTCP         *RTCP    // a=rtcp (RFC 3605)
+	RTCPMux      bool     // a=rtcp-mux (RFC 5761)
+	Crypto       []Crypto // a=crypto (RFC 4568)
+	PTime        int      // a=ptime in milliseconds, 0 when not given
+	MaxPTime     int      // a=maxptime in milliseconds, 0 when not given
+
+	Candidates       []Candidate       // a=candidate (RFC 8839)
+	RemoteCandidates []RemoteCandidate // a=remote-candidates (RFC 8839)
+}
+
+// Attribute is the text after "a=": a name, or a name, a colon and a value.
+type Attribute string
+
+// Name returns the part before the first colon.
+func (a Attribute) Name() string {
+	name, _, _ := strings.Cut(string(a), ":")
+	return name
+}
+
+// Value returns the part after the first colon, empty when there is none.
+func (a Attribute) Value() string {
+	_, value, _ := strings.Cut(string(a), ":")
+	return value
+}
+
+// Origin is the o= line. The fields are text because real user agents put more than numbers and addresses there.
+type Origin struct {
+	Username  string
+	SessionID string
+	Version   string
+	NetType   string // "IN"
+	AddrType  string // "IP4" or "IP6"
+	Address   string
+}
+
+// Connection is the c= line.
+type Connection struct {
+	Addr  netip.Addr
+	Scope string // "/ttl" or "/ttl/count" of a multicast address, as received
+}
+
+// IsZero reports whether the address is unspecified, the old way to put a stream on hold (RFC 3264, section 8.4).
+func (c *Connection) IsZero() bool {
+	return c != nil && c.Addr.IsUnspecified()
+}
+
+// Group is one a=group line (RFC 5888).
+type Group struct {
+	Semantics string // "BUNDLE", "LS", ...
+	Mids      []string
+}
+
+// RTCP is the a=rtcp line. With a valid Addr it is printed in the full form, otherwise as the port alone.
+type RTCP struct {
+	Port uint16
+	Addr netip.Addr
+}
+
+// Fingerprint is one a=fingerprint line (RFC 8122).
+type Fingerprint struct {
+	Hash  string // "sha-256", as received
+	Value string // "AA:BB:...", as received
+}
+
+// ExtMap is one a=extmap line (RFC 8285).
+type ExtMap struct {
+	ID        uint8     // 1..14 or 16..255
+	Direction Direction // zero when not given
+	URI       string
+	Params    string // what follows the URI, as received
+}
+
+// Media returns the media sections of all sessions, numbered through.
+func (d *Description) Media() []*Media {
+	if len(d.Sessions) == 1 {
+		return d.Sessions[0].Media
+	}
+	var all []*Media
+	for _, s := range d.Sessions {
+		all = append(all, s.Media...)
+	}
+	return all
+}
