@@ -1,0 +1,157 @@
+package ngproto
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// CacheLife is how long a generation of a Cache is the young one; a reply is remembered for one to two of them.
+const CacheLife = 30 * time.Second
+
+// The cache is cut into shards so that transports do not wait for each other. A shard whose young generation is full
+// starts the next one early: repeats come within seconds, so that forgetting the oldest costs least.
+const (
+	cacheShards       = 64
+	maxShardCookies   = 4096    // per generation
+	maxShardReplySize = 1 << 20 // bytes per generation
+)
+
+// errNoReply is returned to a repeat whose first request ended without a reply.
+var errNoReply = errors.New("request with this cookie ended without a reply")
+
+// Cache remembers replies by cookie, so that a repeated request is answered with the identical reply and never executed
+// twice. One Cache serves all transports. It is safe for concurrent use.
+type Cache struct {
+	now    func() time.Time
+	seed   maphash.Seed
+	shards [cacheShards]cacheShard
+}
+
+type cacheShard struct {
+	mu         sync.Mutex
+	young, old map[string]*cached
+	size       int // bytes of the replies in young
+	swapped    time.Time
+}
+
+// cached is one request: under way until done is closed, answered after that.
+type cached struct {
+	done  chan struct{}
+	reply []byte // set before done is closed; nil if the request ended without a reply
+}
+
+// NewCache returns an empty cache that reads the time from now, time.Now if nil.
+func NewCache(now func() time.Time) *Cache {
+	if now == nil {
+		now = time.Now
+	}
+	c := &Cache{now: now, seed: maphash.MakeSeed()}
+	start := now()
+	for i := range c.shards {
+		c.shards[i].young, c.shards[i].swapped = make(map[string]*cached), start
+	}
+	return c
+}
+
+// Do returns the reply stored for cookie. If there is none it calls execute and stores what that returns; the slice
+// must not be changed afterwards. A repeat that arrives meanwhile waits for the reply until ctx ends, then the error is
+// that of ctx; a ctx that has ended already drops such a repeat at once. If execute returns nil or panics, nothing is
+// stored and the repeats that wait get an error.
+func (c *Cache) Do(ctx context.Context, cookie string, execute func() []byte) ([]byte, error) {
+	s := &c.shards[maphash.String(c.seed, cookie)%cacheShards]
+	entry, first := s.claim(cookie, c.now())
+	if first {
+		defer s.finish(cookie, entry)
+		entry.reply = execute()
+		return entry.reply, nil
+	}
+	select {
+	case <-entry.done:
+	default:
+		select {
+		case <-entry.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if entry.reply == nil {
+		return nil, errNoReply
+	}
+	return entry.reply, nil
+}
+
+// Expire forgets what is due, in shards that no request has touched for a while. A daemon calls it now and then to give
+// memory back; replies expire without it as well.
+func (c *Cache) Expire() {
+	now := c.now()
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.expire(now)
+		s.mu.Unlock()
+	}
+}
+
+// claim returns the entry of cookie, and whether it is new and so the caller's to finish.
+func (s *cacheShard) claim(cookie string, now time.Time) (entry *cached, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+	if entry = s.find(cookie); entry != nil {
+		return entry, false
+	}
+	if len(s.young) >= maxShardCookies || s.size >= maxShardReplySize {
+		s.swap(now)
+	}
+	entry = &cached{done: make(chan struct{})}
+	s.young[cookie] = entry
+	return entry, true
+}
+
+// finish lets the repeats go that wait for entry.
+func (s *cacheShard) finish(cookie string, entry *cached) {
+	s.mu.Lock()
+	if entry.reply == nil {
+		delete(s.young, cookie)
+		delete(s.old, cookie)
+	}
+	s.size += len(entry.reply)
+	s.mu.Unlock()
+	close(entry.done)
+}
+
+func (s *cacheShard) find(cookie string) *cached {
+	if entry := s.young[cookie]; entry != nil {
+		return entry
+	}
+	return s.old[cookie]
+}
+
+// expire swaps the generations as often as time has passed for it.
+func (s *cacheShard) expire(now time.Time) {
+	for range 2 {
+		if now.Sub(s.swapped) < CacheLife {
+			return
+		}
+		s.swap(s.swapped.Add(CacheLife))
+	}
+	if now.Sub(s.swapped) >= CacheLife {
+		s.swapped = now
+	}
+}
+
+// swap drops the old generation and begins a new one. Requests under way stay, or a repeat would execute them again.
+func (s *cacheShard) swap(at time.Time) {
+	dropped := s.old
+	s.old, s.young, s.size, s.swapped = s.young, make(map[string]*cached), 0, at
+	for cookie, entry := range dropped {
+		select {
+		case <-entry.done:
+		default:
+			s.young[cookie] = entry
+		}
+	}
+}
