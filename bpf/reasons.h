@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: (MIT OR GPL-2.0-only)
+// Every way out of the programs, numbered. This is the only list; the names and sentences that people read are checked
+// against it by a test. Append before REASON_COUNT.
+#pragma once
+
+enum reason {
+	REASON_RELAYED = 0,
+	REASON_OTHER_HOST,     // group address, or a frame for another station
+	REASON_VLAN,           // tagged
+	REASON_NOT_IP,         // neither IPv4 nor IPv6
+	REASON_TRUNCATED,      // ends before the RTP header does
+	REASON_IP_OPTIONS,     // IPv4 options or IPv6 extension headers
+	REASON_FRAGMENT,       // part of a fragmented packet
+	REASON_IP_CHECKSUM,    // damaged IPv4 header
+	REASON_TTL,            // TTL or hop limit is used up
+	REASON_LENGTH,         // IP, UDP and frame length disagree
+	REASON_NOT_UDP,        // another protocol
+	REASON_UDP_CHECKSUM,   // IPv6 without UDP checksum
+	REASON_NOT_RTP,        // version is not 2: STUN, DTLS, keep-alives
+	REASON_NO_FLOW,        // no flow has this local address and port
+	REASON_ACTION,         // the flow wants what this program cannot do
+	REASON_FOREIGN_DROP,   // not from the learnt source; dropped
+	REASON_FOREIGN,        // not from the learnt source; passed up
+	REASON_RTCP,           // RTCP on the RTP port
+	REASON_PAYLOAD_TYPE,   // not admitted
+	REASON_GSO,            // several datagrams in one buffer
+	REASON_FORWARDING_OFF, // the routing look-up is not allowed
+	REASON_NO_ROUTE,       // unreachable, or a local destination
+	REASON_NO_NEIGHBOUR,   // the next hop's MAC address is not known yet
+	REASON_TOO_BIG,        // longer than the MTU of the path
+	REASON_PORT,           // the egress device takes no redirected frames
+	REASON_CHECKSUM,       // the UDP checksum could not be made
+	REASON_COUNT,
+};

@@ -1,0 +1,129 @@
+package call
+
+import (
+	"sync"
+	"time"
+
+	"github.com/weir-media/weir/media"
+)
+
+// Call is one call-id. Everything but id, manager and created belongs to the holder of mu.
+type Call struct {
+	id      string
+	manager *Manager
+	created time.Time
+
+	mu         sync.Mutex
+	gone       bool // ended: the call is out of the table
+	plan       *Plan
+	lastSignal time.Time
+	deleteAt   time.Time   // zero: nobody asked for its end
+	timer      *time.Timer // the next time the call could end
+}
+
+func newCall(m *Manager, id string) *Call {
+	return &Call{id: id, manager: m, created: time.Now(), plan: &Plan{TOS: m.cfg.TOS}}
+}
+
+// own runs fn as the owner of the call, and reports whether it could not because the call had ended before.
+// A call that fn leaves without any party never came to life and ends.
+func (c *Call) own(fn func(*Call) error) (gone bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return true, nil
+	}
+	// Deferred, so that a fault in fn costs this command and not the port or the table entry of the call.
+	defer func() {
+		if !c.gone && len(c.plan.Parties) == 0 {
+			c.end(ReasonFailed)
+		}
+	}()
+	return false, fn(c)
+}
+
+// signalled notes that a command reached the call and sets its timer anew.
+func (c *Call) signalled() {
+	c.lastSignal = time.Now()
+	c.schedule()
+}
+
+// end closes every leg and takes the call out of the table. The caller owns the call.
+func (c *Call) end(why Reason) {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.report(why)
+	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) { comp.Leg.Close() })
+	c.manager.remove(c, why)
+}
+
+// deadline returns when the call ends if nothing else happens, and why it would.
+func (c *Call) deadline(now time.Time) (time.Time, Reason) {
+	cfg := &c.manager.cfg
+	at, why := c.lastSignal.Add(cfg.OfferTimeout), ReasonOfferTimeout
+	if c.plan.answered() {
+		alive := c.lastSignal
+		if heard := c.lastPacket(now); heard.After(alive) {
+			alive = heard
+		}
+		at, why = alive.Add(cfg.Timeout), ReasonTimeout
+		if c.plan.held() {
+			at, why = alive.Add(cfg.SilentTimeout), ReasonSilentTimeout
+		}
+	}
+	if !c.deleteAt.IsZero() {
+		at, why = c.deleteAt, ReasonDeleted
+	}
+	if cfg.FinalTimeout > 0 {
+		if final := c.created.Add(cfg.FinalTimeout); final.Before(at) {
+			at, why = final, ReasonFinalTimeout
+		}
+	}
+	return at, why
+}
+
+// lastPacket returns when any leg last received a packet on either plane; zero when none did.
+func (c *Call) lastPacket(now time.Time) time.Time {
+	var last time.Duration
+	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) {
+		st := comp.Leg.Stats()
+		last = max(last, st.LastUser, st.LastKernel)
+	})
+	if last == 0 {
+		return time.Time{}
+	}
+	return now.Add(last - media.Now())
+}
+
+// schedule sets the timer to the call's deadline. Packets move the deadline without touching the timer: when it fires,
+// the deadline is computed again.
+func (c *Call) schedule() {
+	now := time.Now()
+	at, _ := c.deadline(now)
+	if c.timer == nil {
+		c.timer = time.AfterFunc(at.Sub(now), c.expire)
+		return
+	}
+	c.timer.Reset(at.Sub(now))
+}
+
+func (c *Call) expire() {
+	_, _ = c.own(func(c *Call) error {
+		now := time.Now()
+		at, why := c.deadline(now)
+		if at.After(now) {
+			c.timer.Reset(at.Sub(now))
+			return nil
+		}
+		if why != ReasonDeleted {
+			c.manager.timedOut.Add(1)
+		}
+		c.end(why)
+		return nil
+	})
+}

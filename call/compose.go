@@ -1,0 +1,224 @@
+package call
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/weir-media/weir/sdp"
+)
+
+// told is what a party has been told before, for the parts of a description that must stay the same to it.
+type told struct {
+	before   bool // told anything at all
+	origin   sdp.Origin
+	name     string
+	username string
+	address  netip.Addr
+	version  uint64 // last told
+	text     string // of the last description, with the version the source had
+}
+
+// compose writes the description that tells `to` what `from` has said, with our addresses in it.
+func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, error) {
+	out := &sdp.Description{}
+	n := 0
+	for _, s := range from.Description.Sessions {
+		session := &sdp.Session{
+			Origin: s.Origin, Name: s.Name, URI: s.URI, Emails: s.Emails, Phones: s.Phones, Timing: s.Timing,
+			MusicOnHold: s.MusicOnHold,
+			Section:     sdp.Section{Info: s.Info, Bandwidth: s.Bandwidth, Other: s.Other},
+		}
+		for _, m := range s.Media {
+			if !offer && n == len(to.Media) {
+				break // sections nobody offered
+			}
+			session.Media = append(session.Media, compose(m, from.Media[n], to.Media[n], n, req, offer))
+			n++
+		}
+		out.Sessions = append(out.Sessions, session)
+	}
+	if !offer && len(out.Sessions) > 0 {
+		// An answer has a section for every one offered (RFC 3264, section 6).
+		last := out.Sessions[len(out.Sessions)-1]
+		for ; n < len(sections(to.Description)); n++ {
+			last.Media = append(last.Media, refusal(to.Media[n].Section, to.Media[n], offer))
+		}
+	}
+	return to.tell(out, req.Replace), nil
+}
+
+// compose writes one section for the party that tm belongs to, from the section of the party that fm belongs to.
+func compose(said *sdp.Media, fm, tm *Media, index int, req *Request, offer bool) *sdp.Media {
+	if fm.Foreign && tm.Foreign {
+		return said.Clone()
+	}
+	if tm.RTP.Leg == nil {
+		return refusal(said, tm, offer)
+	}
+	m := said.Clone()
+	rtp := tm.RTP.Leg.Advertised()
+	m.Protocol = tm.Protocol
+	m.Port, m.PortCount = rtp.Port(), 0
+	m.Conn = &sdp.Connection{Addr: rtp.Addr()}
+	if fm.held && !req.Replace.ZeroAddress {
+		m.Conn.Addr = unspecified(rtp.Addr())
+	}
+	if fm.Opaque {
+		return m
+	}
+
+	// ICE ends here until Weir has an agent of its own: candidates of the other side would lead around it.
+	m.ICE, m.Candidates, m.RemoteCandidates, m.EndOfCandidates = sdp.ICE{}, nil, nil, false
+	m.BundleOnly = false
+
+	m.ExtMaps, m.ExtMapAllowMixed = said.ExtMapsOf(fm.session)
+	m.Setup, m.Fingerprints, m.TLSID = "", nil, ""
+	m.Crypto = nil
+	if m.Protocol.IsSecure() {
+		// Both ends hold the keys and Weir passes on what they encrypted, so that the keys pass as they are, too.
+		m.Crypto = said.Crypto
+		m.Setup, m.Fingerprints, m.TLSID = said.SetupOf(fm.session), said.FingerprintsOf(fm.session), said.TLSIDOf(fm.session)
+	}
+
+	m.Direction = fm.direction()
+	if fm.held && !req.OriginalDirection {
+		m.Direction = sdp.SendOnly
+	}
+	if offer {
+		if m.Mid == "" && req.GenerateMID {
+			m.Mid = strconv.Itoa(index + 1)
+		}
+	} else if tm.Section != nil {
+		m.Mid = tm.Section.Mid
+		m.Codecs = offered(m.Codecs, tm.Section.Codecs)
+	}
+
+	m.RTCPMux = tm.Mux || offer && tm.MuxTold
+	m.RTCP = nil
+	if !req.NoRTCP {
+		m.RTCP = &sdp.RTCP{Port: tm.rtcpLeg().Advertised().Port()}
+		if req.FullRTCP {
+			m.RTCP.Addr = m.Conn.Addr
+		}
+	}
+	return m
+}
+
+// refusal writes a section with port 0 that keeps the place of the one it refuses.
+func refusal(said *sdp.Media, tm *Media, offer bool) *sdp.Media {
+	m := &sdp.Media{Type: said.Type, Protocol: tm.Protocol, Codecs: said.Codecs, Formats: said.Formats, Mid: said.Mid, Label: said.Label}
+	m.Bandwidth = said.Bandwidth
+	if !offer && tm.Section != nil {
+		m.Type, m.Codecs, m.Formats, m.Mid = tm.Section.Type, tm.Section.Codecs, tm.Section.Formats, tm.Section.Mid
+		m.Protocol = tm.Section.Protocol
+	}
+	addr := netip.IPv4Unspecified()
+	if tm.family == 6 {
+		addr = netip.IPv6Unspecified()
+	}
+	m.Conn = &sdp.Connection{Addr: addr}
+	return m
+}
+
+// offered drops the codecs of an answer that the offer did not have. If none would be left, both sides mean something this
+// proxy does not know, and the answer passes as it is.
+func offered(answer, offer []sdp.Codec) []sdp.Codec {
+	var kept []sdp.Codec
+	for _, a := range answer {
+		for _, o := range offer {
+			if a.PayloadType == o.PayloadType || a.Name != "" && a.Name == o.Name && a.ClockRate == o.ClockRate {
+				kept = append(kept, a)
+				break
+			}
+		}
+	}
+	if len(kept) == 0 {
+		return answer
+	}
+	return kept
+}
+
+func unspecified(like netip.Addr) netip.Addr {
+	if like.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// tell puts what must stay the same to this party in the place of what the source said, and returns the text.
+func (p *Party) tell(out *sdp.Description, r Replace) string {
+	t := &p.told
+	if len(out.Sessions) == 0 {
+		return ""
+	}
+	first := out.Sessions[0]
+	if !t.before {
+		t.origin, t.username, t.name = first.Origin, first.Origin.Username, first.Name
+		t.version, _ = strconv.ParseUint(first.Origin.Version, 10, 64)
+	}
+	if addr := firstAddress(out); !t.address.IsValid() && addr.IsValid() {
+		t.address = addr
+	}
+	for _, s := range out.Sessions {
+		if r.OriginFull {
+			version := s.Origin.Version
+			s.Origin = t.origin
+			s.Origin.Version = version
+		}
+		if r.Username {
+			s.Origin.Username = t.username
+		}
+		if r.SessionName {
+			s.Name = t.name
+		}
+		if (r.Origin || r.OriginFull) && t.address.IsValid() {
+			s.Origin.AddrType, s.Origin.Address = addrType(t.address), t.address.String()
+		}
+	}
+	text := t.count(out, r)
+	t.before = true
+	return text
+}
+
+// count writes the version of the o= line and returns the text. The version goes up when the text differs from the last
+// one in anything but the version (RFC 3264, section 8), or at every message if so asked.
+func (t *told) count(out *sdp.Description, r Replace) string {
+	if !r.Version && !r.OriginFull && !r.ForceVersion {
+		return out.String()
+	}
+	set := func(version string) {
+		for _, s := range out.Sessions {
+			s.Origin.Version = version
+		}
+	}
+	if !t.before {
+		t.text = out.String()
+		return t.text
+	}
+	set(strconv.FormatUint(t.version, 10))
+	text := out.String()
+	if text != t.text || r.ForceVersion {
+		t.version++
+		set(strconv.FormatUint(t.version, 10))
+		text = out.String()
+	}
+	t.text = text
+	return text
+}
+
+// firstAddress returns our address in the first section that is in use.
+func firstAddress(out *sdp.Description) netip.Addr {
+	for _, m := range out.Media() {
+		if !m.Rejected() && m.Conn != nil && !m.Conn.IsZero() {
+			return m.Conn.Addr
+		}
+	}
+	return netip.Addr{}
+}
+
+func addrType(a netip.Addr) string {
+	if a.Is4() {
+		return "IP4"
+	}
+	return "IP6"
+}

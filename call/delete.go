@@ -1,0 +1,110 @@
+package call
+
+import (
+	"slices"
+	"time"
+)
+
+// DeleteRequest asks for the end of a call or of some of its parties.
+type DeleteRequest struct {
+	CallID    string
+	FromTag   string         // empty: the whole call
+	ToTag     string         // empty: whoever FromTag talks to
+	ViaBranch string         // only the branch of that name
+	Delay     *time.Duration // nil: as configured; 0: now
+}
+
+// Delete schedules the end of a call, or of the parties the tags and branch name, and returns what the call was like.
+// It fails with ErrNoMatch when there is no such call or nobody fits.
+func (m *Manager) Delete(req *DeleteRequest) (*Snapshot, error) {
+	var snap *Snapshot
+	err := m.with(req.CallID, false, func(c *Call) error {
+		doomed := c.doomed(req)
+		if len(doomed) == 0 {
+			return ErrNoMatch
+		}
+		snap = c.snapshot()
+		delay := m.cfg.DeleteDelay
+		if req.Delay != nil {
+			delay = *req.Delay
+		}
+		c.lastSignal = time.Now()
+		if len(doomed) < len(c.plan.Parties) {
+			c.drop(doomed)
+			c.schedule()
+			return nil
+		}
+		if delay <= 0 {
+			c.end(ReasonDeleted)
+			return nil
+		}
+		c.deleteAt = c.lastSignal.Add(delay)
+		c.schedule()
+		return nil
+	})
+	if err != nil {
+		return nil, ErrNoMatch
+	}
+	return snap, nil
+}
+
+// doomed returns the parties a delete request means. Who would be left alone goes too.
+func (c *Call) doomed(req *DeleteRequest) []*Party {
+	if req.FromTag == "" && req.ToTag == "" && req.ViaBranch == "" {
+		return c.plan.Parties
+	}
+	from := c.plan.byTag(req.FromTag)
+	to := c.plan.byTag(req.ToTag)
+	if from == nil && req.FromTag != "" || to == nil && req.ToTag != "" && req.FromTag == "" {
+		return nil
+	}
+	var doomed []*Party
+	switch {
+	case req.ViaBranch != "":
+		for _, p := range c.plan.Parties {
+			related := from == nil || p == from || p.OfferedBy == from.ID || from.OfferedBy == p.ID
+			if p.ViaBranch == req.ViaBranch && related {
+				doomed = append(doomed, p)
+			}
+		}
+		if len(doomed) == 0 {
+			// Proxies name the branch of the message at hand, which need not be the one of the offer.
+			return c.doomed(&DeleteRequest{CallID: req.CallID, FromTag: req.FromTag, ToTag: req.ToTag})
+		}
+	case to != nil && from != nil && to != from && len(c.plan.partners(from)) > 1:
+		doomed = append(doomed, to)
+	case from != nil:
+		doomed = append(doomed, from)
+	default:
+		doomed = append(doomed, to)
+	}
+	for _, p := range c.plan.Parties {
+		if slices.Contains(doomed, p) {
+			continue
+		}
+		alone := true
+		for _, q := range c.plan.partners(p) {
+			alone = alone && slices.Contains(doomed, q)
+		}
+		if alone {
+			doomed = append(doomed, p)
+		}
+	}
+	return doomed
+}
+
+// drop takes parties out of a call that goes on without them.
+func (c *Call) drop(doomed []*Party) {
+	d := c.draft()
+	gone := make(map[PartyID]bool)
+	for _, p := range doomed {
+		gone[p.ID] = true
+	}
+	d.plan.Parties = slices.DeleteFunc(d.plan.Parties, func(p *Party) bool { return gone[p.ID] })
+	for _, p := range d.plan.Parties {
+		for _, m := range p.Media {
+			m.Hears = slices.DeleteFunc(slices.Clone(m.Hears), func(r Ref) bool { return gone[r.Party] })
+		}
+	}
+	d.commit()
+}

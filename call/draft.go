@@ -1,0 +1,68 @@
+package call
+
+import (
+	"fmt"
+
+	"github.com/weir-media/weir/media"
+)
+
+// draft is the next plan of a call while a command works on it. It ends in commit or discard.
+type draft struct {
+	call   *Call
+	plan   *Plan
+	opened []*media.Leg
+}
+
+func (c *Call) draft() *draft {
+	return &draft{call: c, plan: c.plan.clone()}
+}
+
+// addParty appends a party that faces the given interface.
+func (d *draft) addParty(p *Party) *Party {
+	d.plan.lastID++
+	p.ID = d.plan.lastID
+	d.plan.Parties = append(d.plan.Parties, p)
+	return p
+}
+
+// open gives the media a port pair of the address family on the party's interface, unless it has one.
+func (d *draft) open(p *Party, m *Media, family int) error {
+	if m.RTP.Leg != nil && familyOf(m.RTP.Leg.Local().Addr()) == family {
+		return nil
+	}
+	rtp, rtcp, err := d.call.manager.cfg.Plane.OpenPair(p.Interface, family, d.call.id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoPorts, err)
+	}
+	d.opened = append(d.opened, rtp, rtcp)
+	m.RTP.Leg, m.RTCP.Leg = rtp, rtcp
+	return nil
+}
+
+// discard gives back what the draft has opened; the call's plan stays as it was.
+func (d *draft) discard() {
+	for _, leg := range d.opened {
+		leg.Close()
+	}
+	d.opened = nil
+}
+
+// commit makes the draft the call's plan: every leg gets its settings, and legs the plan no longer names are closed.
+func (d *draft) commit() {
+	old := d.call.plan
+	d.call.plan = d.plan
+	kept := make(map[*media.Leg]bool)
+	d.plan.components(func(_ *Party, _ int, _ *Media, c *Component, _ bool) { kept[c.Leg] = true })
+	d.plan.apply()
+	old.components(func(_ *Party, _ int, _ *Media, c *Component, _ bool) {
+		if !kept[c.Leg] {
+			c.Leg.Close()
+		}
+	})
+	for _, leg := range d.opened {
+		if !kept[leg] {
+			leg.Close()
+		}
+	}
+	d.opened = nil
+}

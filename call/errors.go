@@ -1,0 +1,14 @@
+package call
+
+import "errors"
+
+// What a request can fail with. Control languages translate them to their own words.
+var (
+	ErrUnknownCall   = errors.New("unknown call-id")
+	ErrDialogue      = errors.New("invalid dialogue association")
+	ErrIncompleteSDP = errors.New("incomplete SDP specification")
+	ErrRewrite       = errors.New("cannot rewrite SDP")
+	ErrNoPorts       = errors.New("ran out of ports")
+	ErrSessionLimit  = errors.New("parallel session limit reached")
+	ErrNoMatch       = errors.New("call-id not found or tags didn't match")
+)

@@ -1,0 +1,199 @@
+package call
+
+import (
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-media/weir/media"
+)
+
+// Defaults of the time limits, as operators know them from rtpengine.
+const (
+	DefaultTimeout       = 60 * time.Second
+	DefaultSilentTimeout = time.Hour
+	DefaultOfferTimeout  = time.Hour
+	DefaultDeleteDelay   = 30 * time.Second
+)
+
+// shards spreads look-ups, so that commands on different calls hardly ever meet at the same lock.
+const shards = 64
+
+// Config are the settings of a Manager. Zero durations mean what their comments say.
+type Config struct {
+	Plane *media.Plane
+	Log   *slog.Logger
+
+	Timeout       time.Duration // a call without packets ends after this; 0: DefaultTimeout
+	SilentTimeout time.Duration // the same while all its media are held; 0: DefaultSilentTimeout
+	OfferTimeout  time.Duration // a call that is never answered ends after this; 0: DefaultOfferTimeout
+	FinalTimeout  time.Duration // no call lives longer; 0: no limit
+	DeleteDelay   time.Duration // between a delete without a delay of its own and the end; 0: at once
+	MaxSessions   int           // new calls above this are refused; negative: no limit
+
+	Learning  media.Learning // default for parties whose request does not say
+	TOS       uint8          // of relayed packets, unless the request says otherwise
+	SIPSource bool           // take the signalling source for the media address by default
+}
+
+// Manager owns all calls. Its methods are safe for concurrent use.
+type Manager struct {
+	cfg    Config
+	seed   maphash.Seed
+	shards [shards]shard
+	live   atomic.Int64
+
+	created, ended, timedOut, rejected atomic.Uint64
+	byReason                           [reasonCount]atomic.Uint64
+}
+
+type shard struct {
+	mu    sync.RWMutex
+	calls map[string]*Call
+}
+
+// NewManager returns a Manager that carries calls out on cfg.Plane.
+func NewManager(cfg Config) *Manager {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.SilentTimeout <= 0 {
+		cfg.SilentTimeout = DefaultSilentTimeout
+	}
+	if cfg.OfferTimeout <= 0 {
+		cfg.OfferTimeout = DefaultOfferTimeout
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	m := &Manager{cfg: cfg, seed: maphash.MakeSeed()}
+	for i := range m.shards {
+		m.shards[i].calls = make(map[string]*Call)
+	}
+	return m
+}
+
+func (m *Manager) shard(id string) *shard {
+	return &m.shards[maphash.String(m.seed, id)%shards]
+}
+
+func (m *Manager) lookup(id string) *Call {
+	s := m.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.calls[id]
+}
+
+// lookupOrCreate returns the call of that id, made now if there was none.
+func (m *Manager) lookupOrCreate(id string) (*Call, error) {
+	if c := m.lookup(id); c != nil {
+		return c, nil
+	}
+	s := m.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.calls[id]; c != nil {
+		return c, nil
+	}
+	if limit := int64(m.cfg.MaxSessions); limit >= 0 && m.live.Load() >= limit {
+		m.rejected.Add(1)
+		return nil, ErrSessionLimit
+	}
+	c := newCall(m, id)
+	s.calls[id] = c
+	m.live.Add(1)
+	m.created.Add(1)
+	return c, nil
+}
+
+// remove takes the call out of the table. The caller holds c.mu and has marked the call as gone.
+func (m *Manager) remove(c *Call, why Reason) {
+	s := m.shard(c.id)
+	s.mu.Lock()
+	if s.calls[c.id] == c {
+		delete(s.calls, c.id)
+	}
+	s.mu.Unlock()
+	m.live.Add(-1)
+	m.ended.Add(1)
+	m.byReason[why].Add(1)
+}
+
+// with runs fn as the owner of the call named id. A call that ended between look-up and lock is looked up again, so
+// that an offer which meets the end of its predecessor starts a new call rather than joining a dead one.
+func (m *Manager) with(id string, create bool, fn func(*Call) error) error {
+	for {
+		c := m.lookup(id)
+		if c == nil {
+			if !create {
+				return ErrUnknownCall
+			}
+			var err error
+			if c, err = m.lookupOrCreate(id); err != nil {
+				return err
+			}
+		}
+		gone, err := c.own(fn)
+		if !gone {
+			return err
+		}
+	}
+}
+
+// List returns the ids of at most limit calls, in no order.
+func (m *Manager) List(limit int) []string {
+	ids := make([]string, 0, min(limit, int(m.live.Load())))
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.RLock()
+		for id := range s.calls {
+			if len(ids) == limit {
+				break
+			}
+			ids = append(ids, id)
+		}
+		s.mu.RUnlock()
+	}
+	return ids
+}
+
+// Stats are counts over the life of a Manager.
+type Stats struct {
+	Live, Created, Ended, TimedOut, Rejected uint64
+	EndedBy                                  map[Reason]uint64
+}
+
+// Stats returns the counts so far.
+func (m *Manager) Stats() Stats {
+	st := Stats{
+		Live: uint64(max(0, m.live.Load())), Created: m.created.Load(), Ended: m.ended.Load(),
+		TimedOut: m.timedOut.Load(), Rejected: m.rejected.Load(), EndedBy: make(map[Reason]uint64),
+	}
+	for r := range reasonCount {
+		if n := m.byReason[r].Load(); n > 0 {
+			st.EndedBy[r] = n
+		}
+	}
+	return st
+}
+
+// Close ends every call at once and releases its ports.
+func (m *Manager) Close() {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.RLock()
+		calls := make([]*Call, 0, len(s.calls))
+		for _, c := range s.calls {
+			calls = append(calls, c)
+		}
+		s.mu.RUnlock()
+		for _, c := range calls {
+			_, _ = c.own(func(c *Call) error {
+				c.end(ReasonShutdown)
+				return nil
+			})
+		}
+	}
+}

@@ -1,0 +1,363 @@
+package call
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
+)
+
+// silence after which a party that signals again is heard anew: it may well send from elsewhere now, as a phone does that
+// changed networks behind the same private address. While packets flow nothing is reopened, so that a session
+// refresh costs the call neither its kernel flow nor its protection.
+const relearnAfter = time.Second
+
+// muxAnswer is what the offerer of rtcp-mux will be told.
+type muxAnswer uint8
+
+const (
+	muxFollow muxAnswer = iota // what the answerer says
+	muxAccept
+	muxReject
+)
+
+// Offer carries out an offer and returns the description for the other party. The call is made if there is none.
+// It fails with ErrSessionLimit, ErrDialogue, ErrIncompleteSDP, ErrRewrite or ErrNoPorts; the call is then as it was before.
+func (m *Manager) Offer(req *Request) (string, error) {
+	return m.signal(req, true, (*draft).offer)
+}
+
+// Answer carries out the answer of req.ToTag to the latest offer of req.FromTag and returns the description for the
+// latter. It fails as Offer does, and with ErrUnknownCall.
+func (m *Manager) Answer(req *Request) (string, error) {
+	return m.signal(req, false, (*draft).answer)
+}
+
+func (m *Manager) signal(req *Request, create bool, step func(*draft, *Request) (string, error)) (text string, err error) {
+	err = m.with(req.CallID, create, func(c *Call) error {
+		d := c.draft()
+		defer d.discard() // nothing left to discard after a commit
+		if text, err = step(d, req); err != nil {
+			return err
+		}
+		c.deleteAt = time.Time{} // whoever signals again wants the call to live
+		d.commit()
+		c.signalled()
+		return nil
+	})
+	return text, err
+}
+
+func (d *draft) offer(req *Request) (string, error) {
+	if req.FromTag == req.ToTag {
+		return "", fmt.Errorf("%w: from-tag and to-tag are both %q", ErrDialogue, req.FromTag)
+	}
+	from := d.plan.byTag(req.FromTag)
+	if from == nil {
+		from = d.addParty(&Party{Tag: req.FromTag, Interface: req.FromInterface, Created: time.Now()})
+	}
+	to, err := d.offeree(from, req)
+	if err != nil {
+		return "", err
+	}
+	d.heed(from, req)
+	for i, s := range sections(req.SDP) {
+		if err := d.offerSection(from, to, i, s, req); err != nil {
+			return "", fmt.Errorf("media %d: %w", i+1, err)
+		}
+	}
+	return d.compose(from, to, req, true)
+}
+
+// offeree finds or makes the party an offer is meant for.
+func (d *draft) offeree(from *Party, req *Request) (*Party, error) {
+	if to := d.plan.byTag(req.ToTag); to != nil {
+		if to == from {
+			return nil, fmt.Errorf("%w: from-tag %q and to-tag %q are the same party", ErrDialogue, req.FromTag, req.ToTag)
+		}
+		return to, nil
+	}
+	for _, p := range d.plan.partners(from) {
+		if (p.Tag == "" || req.ToTag == "") && (req.ViaBranch == "" || p.ViaBranch == req.ViaBranch) {
+			return p, nil
+		}
+	}
+	return d.addParty(&Party{
+		Tag: req.ToTag, ViaBranch: req.ViaBranch, Interface: req.ToInterface, Created: time.Now(), OfferedBy: from.ID,
+	}), nil
+}
+
+func (d *draft) answer(req *Request) (string, error) {
+	offerer := d.plan.byTag(req.FromTag)
+	if offerer == nil || req.FromTag == req.ToTag {
+		return "", fmt.Errorf("%w: nobody with from-tag %q has offered", ErrDialogue, req.FromTag)
+	}
+	answerer := d.plan.byTag(req.ToTag)
+	if answerer == nil {
+		if answerer = d.answering(offerer, req.ViaBranch); answerer == nil {
+			return "", fmt.Errorf("%w: no offer waits for an answer by %q", ErrDialogue, req.ToTag)
+		}
+		if answerer.Tag == "" {
+			answerer.Tag = req.ToTag
+		} else {
+			answerer.Aliases = append(answerer.Aliases, req.ToTag)
+		}
+	}
+	if answerer == offerer {
+		return "", fmt.Errorf("%w: %q answers itself", ErrDialogue, req.ToTag)
+	}
+	d.heed(answerer, req)
+	for i, s := range sections(req.SDP) {
+		if i == len(answerer.Media) || i == len(offerer.Media) {
+			break // sections nobody offered
+		}
+		if err := d.answerSection(answerer, offerer, i, s, req); err != nil {
+			return "", fmt.Errorf("media %d: %w", i+1, err)
+		}
+	}
+	return d.compose(answerer, offerer, req, false)
+}
+
+// answering picks the party that answers under a tag nobody has heard of: the named branch, else the one still without a tag, else
+// the latest.
+func (d *draft) answering(offerer *Party, branch string) *Party {
+	partners := d.plan.partners(offerer)
+	for _, fits := range []func(*Party) bool{
+		func(p *Party) bool { return branch != "" && p.ViaBranch == branch },
+		func(p *Party) bool { return p.Tag == "" },
+		func(*Party) bool { return true },
+	} {
+		if i := slices.IndexFunc(partners, fits); i >= 0 {
+			return partners[i]
+		}
+	}
+	return nil
+}
+
+// heed takes over what a message says of its sender as a whole.
+func (d *draft) heed(p *Party, req *Request) {
+	p.Description = req.SDP
+	if req.Label != "" {
+		p.Label = req.Label
+	}
+	learning := d.call.manager.cfg.Learning
+	if req.Learning != nil {
+		learning = *req.Learning
+	}
+	p.Handling = Handling{
+		Learning: learning, Asymmetric: req.Asymmetric, Strict: req.Strict, Handover: req.Handover,
+		Unidirectional: req.Unidirectional,
+	}
+	if req.TOS != nil {
+		d.plan.TOS = *req.TOS
+	}
+}
+
+// section is one m= section with the session it stands in.
+type section struct {
+	*sdp.Media
+	session *sdp.Session
+}
+
+func sections(desc *sdp.Description) []section {
+	var all []section
+	for _, s := range desc.Sessions {
+		for _, m := range s.Media {
+			all = append(all, section{m, s})
+		}
+	}
+	return all
+}
+
+func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) error {
+	fm, tm := from.at(i), to.at(i)
+	if err := d.hear(fm, s, req); err != nil {
+		return err
+	}
+	tm.Type, tm.Opaque, tm.Foreign, tm.Rejected = fm.Type, fm.Opaque, fm.Foreign, fm.Rejected
+	fm.Protocol = s.Protocol
+	tm.Protocol = towards(tm, s.Protocol, req.Protocol)
+	if fm.Protocol.IsSecure() != tm.Protocol.IsSecure() || fm.Opaque != !tm.Protocol.IsRTP() {
+		return fmt.Errorf("%w: %s towards %s would need Weir to hold the SRTP keys, which it does not do yet",
+			ErrRewrite, fm.Protocol, tm.Protocol)
+	}
+	fm.negotiateMux(tm, s.RTCPMux, req.RTCPMux)
+
+	if fm.Rejected || fm.Foreign {
+		fm.dropLegs()
+		tm.dropLegs()
+		return nil
+	}
+	family := d.family(from.Interface, fm.family, 0)
+	if err := d.open(from, fm, family); err != nil {
+		return err
+	}
+	known := 0
+	if tm.RTP.Leg != nil {
+		known = familyOf(tm.RTP.Leg.Local().Addr())
+	}
+	if req.Family != 0 {
+		known = req.Family
+	}
+	if err := d.open(to, tm, d.family(to.Interface, family, known)); err != nil {
+		return err
+	}
+	subscribe(tm, Ref{from.ID, i})
+	if len(fm.Hears) == 0 {
+		subscribe(fm, Ref{to.ID, i})
+	}
+	return nil
+}
+
+func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *Request) error {
+	am, om := answerer.Media[i], offerer.Media[i]
+	if om.Rejected {
+		return nil // an answer cannot bring back what was not offered
+	}
+	if err := d.hear(am, s, req); err != nil {
+		return err
+	}
+	am.Mux = am.MuxTold && s.RTCPMux
+	om.Mux = om.MuxOffered && (om.muxAnswer == muxAccept || om.muxAnswer == muxFollow && am.Mux)
+	if am.Rejected {
+		om.Rejected = true
+		am.dropLegs()
+		om.dropLegs()
+		return nil
+	}
+	// From here on the two talk to each other; branches that also rang hear the offerer no longer.
+	for _, p := range d.plan.Parties {
+		if p != answerer && i < len(p.Media) {
+			p.Media[i].Hears = slices.DeleteFunc(slices.Clone(p.Media[i].Hears), func(r Ref) bool {
+				return r == Ref{offerer.ID, i}
+			})
+		}
+	}
+	subscribe(am, Ref{offerer.ID, i})
+	subscribe(om, Ref{answerer.ID, i})
+	return nil
+}
+
+// hear stores what a party says about one of its medias.
+func (d *draft) hear(m *Media, s section, req *Request) error {
+	m.Section, m.session = s.Media, s.session
+	m.Type = s.Type
+	m.Rejected = s.Rejected()
+	m.Opaque = !s.Protocol.IsRTP()
+	m.Foreign = s.Type == "message" || strings.HasPrefix(strings.ToUpper(string(s.Protocol)), "TCP")
+	m.held = false
+	if m.Rejected || m.Foreign {
+		return nil
+	}
+
+	conn := s.ConnOf(s.session)
+	addr, told := d.believed(conn, req)
+	if !addr.IsValid() {
+		return fmt.Errorf("%w: no c= line gives an address", ErrIncompleteSDP)
+	}
+	m.family = familyOf(addr)
+	var rtp, rtcp netip.AddrPort
+	if conn.IsZero() || addr.IsUnspecified() {
+		// With trickle ICE the unspecified address means "not known yet" (RFC 8840, section 4.1.1), not a hold.
+		m.held = !s.ICEOf(s.session).HasOption("trickle")
+	} else {
+		rtp = netip.AddrPortFrom(addr, s.Port)
+		rtcp = netip.AddrPortFrom(addr, s.Port+1)
+		if s.RTCP != nil {
+			rtcp = netip.AddrPortFrom(addr, s.RTCP.Port)
+			if told && s.RTCP.Addr.IsValid() {
+				rtcp = netip.AddrPortFrom(s.RTCP.Addr.Unmap(), s.RTCP.Port)
+			}
+		}
+	}
+	m.RTP.signal(rtp)
+	m.RTCP.signal(rtcp)
+	return nil
+}
+
+// believed returns the address media of the sender is expected at, and whether it is the one its description tells.
+func (d *draft) believed(conn *sdp.Connection, req *Request) (addr netip.Addr, told bool) {
+	fromMessage := req.Source == AddressFromMessage || req.Source == AddressDefault && d.call.manager.cfg.SIPSource
+	switch {
+	case req.MediaAddress.IsValid():
+		return req.MediaAddress.Unmap(), false
+	case fromMessage && req.ReceivedFrom.IsValid():
+		return req.ReceivedFrom.Unmap(), false
+	case conn != nil:
+		return conn.Addr.Unmap(), true
+	}
+	return netip.Addr{}, false
+}
+
+// signal sets the signalled address, and has the leg learn again if the party moved, or may have while it was silent.
+func (c *Component) signal(addr netip.AddrPort) {
+	moved := addr != c.Signalled
+	if !moved && c.Leg != nil {
+		st := c.Leg.Stats()
+		if last := max(st.LastUser, st.LastKernel); last > 0 {
+			moved = media.Now()-last > relearnAfter
+		}
+	}
+	c.Signalled = addr
+	if moved {
+		c.Epoch++
+	}
+}
+
+// negotiateMux settles what an offer means for rtcp-mux on both sides (RFC 5761, section 5.1.1).
+func (m *Media) negotiateMux(to *Media, offered bool, ctl RTCPMux) {
+	m.MuxOffered = offered
+	m.muxAnswer = muxFollow
+	switch {
+	case ctl.Reject:
+		m.muxAnswer = muxReject
+	case ctl.Demux, ctl.Accept:
+		m.muxAnswer = muxAccept
+	}
+	to.MuxTold = ctl.Offer || ctl.Require || offered && !ctl.Demux && !ctl.Reject
+	if ctl.Require {
+		to.Mux = true
+	}
+}
+
+// towards picks the protocol to speak with a party: as asked, else as it has spoken itself, else the sender's.
+func towards(m *Media, sender, asked sdp.Protocol) sdp.Protocol {
+	switch {
+	case !sender.IsRTP():
+		return sender
+	case asked != "":
+		return asked
+	case m.Section != nil && m.Section.Protocol.IsSecure() == sender.IsSecure():
+		return m.Section.Protocol
+	}
+	return sender
+}
+
+// family picks the address family of a leg: the known one, else the wanted one, else whatever the interface has.
+func (d *draft) family(iface string, wanted, known int) int {
+	if known != 0 {
+		return known
+	}
+	plane := d.call.manager.cfg.Plane
+	if !plane.HasFamily(iface, wanted) && plane.HasFamily(iface, 10-wanted) {
+		return 10 - wanted // 4 for 6, 6 for 4
+	}
+	return wanted
+}
+
+// at returns the i-th media of the party, made now if need be.
+func (p *Party) at(i int) *Media {
+	for len(p.Media) <= i {
+		p.Media = append(p.Media, &Media{})
+	}
+	return p.Media[i]
+}
+
+func (m *Media) dropLegs() { m.RTP.Leg, m.RTCP.Leg = nil, nil }
+
+// subscribe makes m hear exactly the media r names.
+func subscribe(m *Media, r Ref) { m.Hears = []Ref{r} }

@@ -1,0 +1,204 @@
+package call
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
+)
+
+// PartyID names a party within its call, for as long as the call lives.
+type PartyID uint32
+
+// Plan is what signalling has agreed so far: an immutable value that each offer or answer replaces as a whole.
+type Plan struct {
+	Parties []*Party
+	TOS     uint8
+
+	lastID PartyID
+}
+
+// Party is one end of the call: a tag, or the branch of an offer nobody has answered yet.
+type Party struct {
+	ID        PartyID
+	Tag       string   // empty until an answer names it
+	Aliases   []string // further tags that turned out to be this party
+	ViaBranch string
+	Label     string
+	Interface string // logical interface that faces it; empty is the default one
+	Created   time.Time
+	OfferedBy PartyID // who made the offer that brought this party in; 0: it came with an offer of its own
+
+	Description *sdp.Description // as last received; nil before it has spoken
+	Media       []*Media
+	Handling    Handling
+	told        told
+}
+
+// Media is one m= section of a party.
+type Media struct {
+	Section  *sdp.Media // as last received; nil before the party has spoken
+	Type     string     // audio, video, …
+	Protocol sdp.Protocol
+	Rejected bool // port 0, from either side
+	Opaque   bool // not RTP: any datagram is passed on unlooked-at
+	Foreign  bool // not over UDP: its section is passed on as it is, and it has no legs
+
+	RTP, RTCP Component
+	Hears     []Ref // subscriptions: whose media this party receives here
+
+	MuxOffered bool // the party offered rtcp-mux
+	MuxTold    bool // rtcp-mux was offered to the party
+	Mux        bool // rtcp-mux is agreed with the party
+	muxAnswer  muxAnswer
+
+	session *sdp.Session // that Section stands in
+	family  int          // 4 or 6, of the address in Section
+	held    bool         // on hold by an unspecified address
+}
+
+// Ref names a media: a party and the index of the section, from 0.
+type Ref struct {
+	Party PartyID
+	Media int
+}
+
+// Component is the RTP or the RTCP half of a media.
+type Component struct {
+	Leg       *media.Leg     // nil when the media is rejected
+	Signalled netip.AddrPort // the party's address by SDP; zero when unknown or on hold
+	Epoch     uint32         // counts the times learning had to start again
+}
+
+// Handling is how packets of a party are treated, as its messages asked.
+type Handling struct {
+	Learning       media.Learning
+	Asymmetric     bool
+	Strict         bool
+	Handover       bool
+	Unidirectional bool
+}
+
+func (p *Plan) clone() *Plan {
+	n := *p
+	n.Parties = make([]*Party, len(p.Parties))
+	for i, party := range p.Parties {
+		q := *party
+		q.Aliases = slices.Clip(party.Aliases)
+		q.Media = make([]*Media, len(party.Media))
+		for j, m := range party.Media {
+			c := *m
+			c.Hears = slices.Clip(m.Hears)
+			q.Media[j] = &c
+		}
+		n.Parties[i] = &q
+	}
+	return &n
+}
+
+// byTag finds a party by its tag or one of its aliases.
+func (p *Plan) byTag(tag string) *Party {
+	if tag == "" {
+		return nil
+	}
+	for _, party := range p.Parties {
+		if party.Tag == tag || slices.Contains(party.Aliases, tag) {
+			return party
+		}
+	}
+	return nil
+}
+
+func (p *Plan) byID(id PartyID) *Party {
+	for _, party := range p.Parties {
+		if party.ID == id {
+			return party
+		}
+	}
+	return nil
+}
+
+// media resolves a reference; nil when its party or section is gone.
+func (p *Plan) media(r Ref) *Media {
+	party := p.byID(r.Party)
+	if party == nil || r.Media >= len(party.Media) {
+		return nil
+	}
+	return party.Media[r.Media]
+}
+
+// hearers returns the medias that hear the one r names, and the parties they belong to.
+func (p *Plan) hearers(r Ref) []Ref {
+	var refs []Ref
+	for _, party := range p.Parties {
+		for i, m := range party.Media {
+			if slices.Contains(m.Hears, r) {
+				refs = append(refs, Ref{party.ID, i})
+			}
+		}
+	}
+	return refs
+}
+
+// partners returns the parties in an offer/answer relation with the given one, latest first.
+func (p *Plan) partners(of *Party) []*Party {
+	var found []*Party
+	for _, other := range slices.Backward(p.Parties) {
+		if other.OfferedBy == of.ID || of.OfferedBy == other.ID {
+			found = append(found, other)
+		}
+	}
+	return found
+}
+
+// answered tells whether at least two parties have spoken.
+func (p *Plan) answered() bool {
+	spoken := 0
+	for _, party := range p.Parties {
+		if party.Description != nil {
+			spoken++
+		}
+	}
+	return spoken >= 2
+}
+
+// held tells whether no media of the call flows both ways, so that silence is not a sign of death.
+func (p *Plan) held() bool {
+	for _, party := range p.Parties {
+		for _, m := range party.Media {
+			if m.Section == nil || m.Rejected {
+				continue
+			}
+			if !m.held && m.direction() == sdp.SendRecv {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// direction returns the way media flows as the party last said; sendrecv when it did not.
+func (m *Media) direction() sdp.Direction {
+	if m.Section != nil {
+		if dir := m.Section.DirectionOf(m.session); dir.Given() {
+			return dir
+		}
+	}
+	return sdp.SendRecv
+}
+
+// component visits every leg of the plan.
+func (p *Plan) components(visit func(party *Party, index int, m *Media, c *Component, rtcp bool)) {
+	for _, party := range p.Parties {
+		for i, m := range party.Media {
+			if m.RTP.Leg != nil {
+				visit(party, i, m, &m.RTP, false)
+			}
+			if m.RTCP.Leg != nil {
+				visit(party, i, m, &m.RTCP, true)
+			}
+		}
+	}
+}

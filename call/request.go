@@ -1,0 +1,79 @@
+package call
+
+import (
+	"net/netip"
+
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
+)
+
+// Request is an offer or an answer, freed of the language it came in. FromTag is the offerer in both.
+type Request struct {
+	CallID    string
+	FromTag   string
+	ToTag     string // in an answer the party that answers; in an offer optional
+	ViaBranch string
+	SDP       *sdp.Description // belongs to the call from here on; nobody writes to it
+	Options
+}
+
+// Options are what an offer or answer may ask for beside its description. The zero value asks for nothing.
+type Options struct {
+	// Logical interfaces towards the offerer and towards the other party. Only the first offer that concerns a
+	// party counts; empty is the default interface.
+	FromInterface, ToInterface string
+
+	Family       int        // 4 or 6 towards the receiver of the description; 0 keeps what there is, or follows the sender
+	MediaAddress netip.Addr // where the sender is, whatever its description says
+	ReceivedFrom netip.Addr // signalling source of the message
+	Source       AddressSource
+
+	Learning       *media.Learning // nil: the configured mode
+	Asymmetric     bool
+	Strict         bool
+	Handover       bool
+	Unidirectional bool
+
+	Protocol sdp.Protocol // towards the receiver; empty keeps what there is, or follows the sender
+	RTCPMux  RTCPMux
+	FullRTCP bool // a=rtcp with the address
+	NoRTCP   bool // no a=rtcp at all
+
+	OriginalDirection bool // pass the direction word untouched
+	GenerateMID       bool
+	Replace           Replace
+
+	TOS   *uint8 // of the whole call; nil keeps it
+	Label string // names the sender
+}
+
+// AddressSource says which address of the sender is believed.
+type AddressSource uint8
+
+// The address sources.
+const (
+	AddressDefault     AddressSource = iota // as configured
+	AddressFromSDP                          // the description's
+	AddressFromMessage                      // where the signalling message came from
+)
+
+// RTCPMux is the control of RFC 5761 negotiation by a message. By default the offerer's wish is passed on, and what the
+// answerer says is passed back.
+type RTCPMux struct {
+	Offer   bool // offer it, even if the sender did not
+	Require bool // offer it and give one port only
+	Demux   bool // do not pass the offer on, but accept it from the sender
+	Accept  bool // accept it from the sender whatever the other side says
+	Reject  bool // refuse it to the sender
+}
+
+// Replace names the parts of the description that are ours instead of the sender's.
+type Replace struct {
+	Origin       bool // family and address of o=
+	OriginFull   bool // all of o=
+	Username     bool // of o=, as first told to the receiver
+	SessionName  bool // as first told to the receiver
+	Version      bool // counts the changes we make
+	ForceVersion bool // counts every message
+	ZeroAddress  bool // a hold by c=0.0.0.0 gets a real address
+}

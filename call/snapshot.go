@@ -1,0 +1,152 @@
+package call
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
+)
+
+// State says how far a call has come.
+type State string
+
+// The states of a call.
+const (
+	StateOffered  State = "offered"
+	StateAnswered State = "answered"
+	StateHeld     State = "held"
+	StateDeleted  State = "deleted" // its end has been asked for and comes with the delete delay
+)
+
+// Snapshot is a call as it was at one moment. It shares nothing that changes with the call.
+type Snapshot struct {
+	CallID     string
+	State      State
+	Created    time.Time
+	LastSignal time.Time
+	Ends       time.Time // when the call ends if nothing else happens
+	EndsBy     Reason
+	Parties    []PartySnapshot
+}
+
+// PartySnapshot is one party.
+type PartySnapshot struct {
+	Party    *Party // immutable
+	Partners []*Party
+	Media    []MediaSnapshot
+}
+
+// MediaSnapshot is one m= section of a party.
+type MediaSnapshot struct {
+	Media     *Media // immutable
+	Direction sdp.Direction
+	Codec     string // first one of the party, such as PCMA/8000; empty when there is none
+	Streams   []StreamSnapshot
+}
+
+// StreamSnapshot is one leg: RTP or RTCP.
+type StreamSnapshot struct {
+	RTCP      bool
+	Local     netip.AddrPort
+	Signalled netip.AddrPort
+	Stats     media.Stats
+}
+
+// Query returns a snapshot of the call, or ErrUnknownCall. With tags it holds only the party of toTag, or else of
+// fromTag, and the parties it hears; nobody when the tag is unknown.
+func (m *Manager) Query(id, fromTag, toTag string) (*Snapshot, error) {
+	var snap *Snapshot
+	err := m.with(id, false, func(c *Call) error {
+		snap = c.snapshot()
+		tag := toTag
+		if tag == "" {
+			tag = fromTag
+		}
+		if tag != "" {
+			snap.restrict(c.plan.byTag(tag))
+		}
+		return nil
+	})
+	return snap, err
+}
+
+func (s *Snapshot) restrict(to *Party) {
+	s.Parties = slices.DeleteFunc(s.Parties, func(p PartySnapshot) bool {
+		return to == nil || p.Party != to && !hears(to, p.Party.ID)
+	})
+}
+
+// hears tells whether a media of the party is subscribed to one of the other's.
+func hears(party *Party, other PartyID) bool {
+	return slices.ContainsFunc(party.Media, func(m *Media) bool {
+		return slices.ContainsFunc(m.Hears, func(r Ref) bool { return r.Party == other })
+	})
+}
+
+func (c *Call) snapshot() *Snapshot {
+	snap := &Snapshot{CallID: c.id, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
+	snap.Ends, snap.EndsBy = c.deadline(time.Now())
+	for _, p := range c.plan.Parties {
+		ps := PartySnapshot{Party: p, Partners: c.plan.partners(p)}
+		for _, m := range p.Media {
+			ms := MediaSnapshot{Media: m, Direction: m.direction(), Codec: m.codec()}
+			for _, comp := range []*Component{&m.RTP, &m.RTCP} {
+				if comp.Leg != nil {
+					ms.Streams = append(ms.Streams, StreamSnapshot{
+						RTCP: comp == &m.RTCP, Local: comp.Leg.Local(), Signalled: comp.Signalled, Stats: comp.Leg.Stats(),
+					})
+				}
+			}
+			ps.Media = append(ps.Media, ms)
+		}
+		snap.Parties = append(snap.Parties, ps)
+	}
+	return snap
+}
+
+func (c *Call) state() State {
+	switch {
+	case !c.deleteAt.IsZero():
+		return StateDeleted
+	case !c.plan.answered():
+		return StateOffered
+	case c.plan.held():
+		return StateHeld
+	}
+	return StateAnswered
+}
+
+func (m *Media) codec() string {
+	if m.Section == nil || len(m.Section.Codecs) == 0 {
+		return ""
+	}
+	c := m.Section.Codecs[0]
+	if c.Name == "" {
+		return ""
+	}
+	text := c.Name + "/" + strconv.Itoa(int(c.ClockRate))
+	if c.Channels > 1 {
+		text += "/" + strconv.Itoa(int(c.Channels))
+	}
+	return text
+}
+
+// report writes the one line that tells how a call went.
+func (c *Call) report(why Reason) {
+	if len(c.plan.Parties) == 0 {
+		return // never came to life; whoever asked for it has the error
+	}
+	var kernel, user, refused, lost uint64
+	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) {
+		st := comp.Leg.Stats()
+		kernel += st.Kernel.Packets
+		user += st.In.Packets
+		refused += st.Refused
+		lost += st.Lost
+	})
+	c.manager.cfg.Log.Info("call ended", "call", c.id, "why", why.String(), "seconds", int(time.Since(c.created).Seconds()),
+		"parties", len(c.plan.Parties), "packets_kernel", kernel, "packets_userspace", user, "lost", lost, "refused", refused)
+}

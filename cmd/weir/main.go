@@ -1,0 +1,61 @@
+// Command weir is the media proxy daemon with its tools. Called as rtpengine or rtpengine-ctl it behaves like those.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build.
+var version = "development"
+
+func main() {
+	if err := root(filepath.Base(os.Args[0])).Execute(); err != nil {
+		fmt.Fprintf(os.Stderr, "weir: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// root builds the command for the name the program was called by.
+func root(called string) *cobra.Command {
+	var cmd *cobra.Command
+	switch called {
+	case "rtpengine":
+		cmd = serveCommand("/etc/rtpengine/rtpengine.conf", "rtpengine")
+		cmd.Use = "rtpengine"
+		cmd.Version = version
+		cmd.Flags().BoolP("version", "v", false, "print the version")
+	case "rtpengine-ctl":
+		cmd = &cobra.Command{Use: "rtpengine-ctl", Short: "Look into a running daemon"}
+		cmd.AddCommand(statusCommand(), listCommand(), topCommand())
+	default:
+		cmd = &cobra.Command{
+			Use:   "weir",
+			Short: "Media proxy for SIP and WebRTC that relays in the kernel",
+			Long: `Weir relays the media of calls that a SIP proxy sets up over the ng protocol. Packets of
+established calls stay in the kernel (XDP or tc); everything else goes through userspace.
+
+  weir serve           start the daemon; without options it finds the interfaces itself
+  weir status          what runs where, and why not in the kernel
+  weir top             the calls, live`,
+		}
+		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(), versionCommand())
+	}
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintf(cmd.OutOrStdout(), "weir %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	}
+}

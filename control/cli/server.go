@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/weir-media/weir/call"
+)
+
+// defaultLimit is how many calls are listed when the request does not say; every one of them costs a lock and some kilobytes.
+const defaultLimit = 1000
+
+// Server answers the tools.
+type Server struct {
+	calls    func() *call.Manager
+	status   func() Status
+	listener net.Listener
+	path     string
+}
+
+// ErrInUse is returned by Listen when another daemon serves the socket.
+var ErrInUse = errors.New("another daemon serves the control socket")
+
+// Listen opens the unix socket at path. A socket that a dead daemon left behind is replaced; a live one is ErrInUse.
+// calls and status are called for each request, not before Serve.
+func Listen(path string, calls func() *call.Manager, status func() Status) (*Server, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make the directory of the control socket: %w; choose another place with --control-socket", err)
+	}
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("%w %s; end it, or choose another place with --control-socket", ErrInUse, path)
+	}
+	if fi, err := os.Lstat(path); err == nil && fi.Mode()&os.ModeSocket != 0 {
+		_ = os.Remove(path)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the control socket: %w; choose another place with --control-socket", err)
+	}
+	_ = os.Chmod(path, 0o660)
+	return &Server{calls: calls, status: status, listener: l, path: path}, nil
+}
+
+// Serve answers requests until ctx ends, then removes the socket.
+func (s *Server) Serve(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { write(w, s.status()) })
+	mux.HandleFunc("GET /v1/calls", s.list)
+	mux.HandleFunc("GET /v1/calls/{id...}", s.one)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	defer stop()
+	if err := srv.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Close removes the socket of a server that is not serving.
+func (s *Server) Close() error {
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close the control socket: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+	limit := defaultLimit
+	if text := r.URL.Query().Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			http.Error(w, "limit must be a number that is not negative", http.StatusBadRequest)
+			return
+		}
+		limit = n
+	}
+	now := time.Now()
+	out := Calls{Calls: []Call{}, Total: int(s.calls().Stats().Live)}
+	for _, id := range s.calls().List(limit) {
+		if snap, err := s.calls().Query(id, "", ""); err == nil { // else it ended meanwhile
+			out.Calls = append(out.Calls, view(snap, now))
+		}
+	}
+	write(w, out)
+}
+
+func (s *Server) one(w http.ResponseWriter, r *http.Request) {
+	snap, err := s.calls().Query(r.PathValue("id"), "", "")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	write(w, view(snap, time.Now()))
+}
+
+func write(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // a client that went away is no news
+}

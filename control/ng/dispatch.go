@@ -1,0 +1,250 @@
+package ng
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/ngproto"
+	"github.com/weir-media/weir/sdp"
+)
+
+// defaultListLimit is how many call-ids list returns when the request does not say.
+const defaultListLimit = 32
+
+// strangers caps how many unknown words are remembered so that each is logged only once.
+const strangers = 1000
+
+// reasonInternal answers a request whose execution failed by a fault of ours. The log has the details.
+const reasonInternal = "Internal error"
+
+// Dispatcher executes requests, whatever transport they came by. It is safe for concurrent use.
+type Dispatcher struct {
+	calls  *call.Manager
+	cache  *ngproto.Cache
+	parser *ngproto.Parser
+	sdp    sdp.Options
+	log    *slog.Logger
+
+	faults   atomic.Uint64
+	requests atomic.Uint64
+	failed   atomic.Uint64
+
+	mu      sync.Mutex
+	unknown map[string]bool // words logged already
+}
+
+// Config are the settings of a Dispatcher.
+type Config struct {
+	Calls  *call.Manager
+	Parser *ngproto.Parser // nil: no templates
+	SDP    sdp.Options
+	Log    *slog.Logger // nil: none
+}
+
+// NewDispatcher returns a Dispatcher for the calls of cfg.
+func NewDispatcher(cfg Config) *Dispatcher {
+	if cfg.Parser == nil {
+		cfg.Parser = new(ngproto.Parser)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Dispatcher{
+		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, log: cfg.Log,
+		unknown: make(map[string]bool),
+	}
+}
+
+// Run keeps the retransmission cache young until ctx ends.
+func (d *Dispatcher) Run(ctx context.Context) {
+	tick := time.NewTicker(ngproto.CacheLife)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.cache.Expire()
+		}
+	}
+}
+
+// Datagram answers one message with a cookie. A repeated cookie gets the reply of the first, and nothing is executed.
+// There is no answer (nil) to a message without a cookie.
+func (d *Dispatcher) Datagram(ctx context.Context, datagram []byte) []byte {
+	msg, err := ngproto.Parse(datagram)
+	if errors.Is(err, ngproto.ErrNoCookie) {
+		d.failed.Add(1)
+		return nil
+	}
+	reply, ctxErr := d.cache.Do(ctx, msg.Cookie, func() []byte {
+		var reply *ngproto.Reply
+		if err != nil {
+			reply = d.failure(err, "", "")
+		} else {
+			reply = d.execute(msg.Dict)
+		}
+		return reply.Encode(msg.Cookie, msg.Encoding)
+	})
+	if ctxErr != nil {
+		return nil
+	}
+	return reply
+}
+
+// execute runs one request. A fault in it costs this request alone.
+func (d *Dispatcher) execute(dict ngproto.Dict) (reply *ngproto.Reply) {
+	d.requests.Add(1)
+	defer func() {
+		if fault := recover(); fault != nil {
+			d.faults.Add(1)
+			d.log.Error("fault while executing a request", "fault", fault, "call", dict.Text("call-id"),
+				"command", dict.Text("command"), "stack", string(debug.Stack()))
+			reply = ngproto.Failure(reasonInternal)
+		}
+	}()
+	req, err := d.parser.Parse(dict)
+	if err != nil {
+		return d.failure(err, dict.Text("call-id"), dict.Text("command"))
+	}
+	d.meetStrangers(req)
+	if err := ngproto.Check(req); err != nil {
+		return d.failure(err, req.CallID, string(req.Command))
+	}
+	reply, err = d.run(req)
+	if err != nil {
+		return d.failure(err, req.CallID, string(req.Command))
+	}
+	return reply
+}
+
+func (d *Dispatcher) run(req *ngproto.Request) (*ngproto.Reply, error) {
+	switch req.Command {
+	case ngproto.Ping:
+		return ngproto.Pong(), nil
+	case ngproto.Offer:
+		return d.describe(req, d.calls.Offer)
+	case ngproto.Answer:
+		return d.describe(req, d.calls.Answer)
+	case ngproto.Delete:
+		return d.delete(req)
+	case ngproto.Query:
+		snap, err := d.calls.Query(req.CallID, req.FromTag, req.ToTag)
+		if err != nil {
+			return nil, err
+		}
+		reply := ngproto.OK()
+		describeCall(reply, snap)
+		return reply, nil
+	case ngproto.ListCalls:
+		limit := req.Limit.Or(defaultListLimit)
+		if limit < 0 {
+			return nil, &ngproto.Error{Reason: ngproto.ReasonBadLimit}
+		}
+		return ngproto.OK().Set("calls", ngproto.Strings(d.calls.List(limit)...)), nil
+	}
+	return nil, &ngproto.Error{Reason: ngproto.ReasonNoHandler}
+}
+
+// describe carries out an offer or an answer.
+func (d *Dispatcher) describe(req *ngproto.Request, step func(*call.Request) (string, error)) (*ngproto.Reply, error) {
+	desc, err := d.sdp.Parse(req.SDP)
+	if err != nil {
+		return nil, err
+	}
+	text, err := step(translate(req, desc))
+	if err != nil {
+		if errors.Is(err, call.ErrSessionLimit) && req.Flags.LoadLimit {
+			return ngproto.LoadLimit(ngproto.ReasonSessionLimit), nil
+		}
+		return nil, err
+	}
+	return ngproto.OK().Set("sdp", ngproto.String(text)), nil
+}
+
+func (d *Dispatcher) delete(req *ngproto.Request) (*ngproto.Reply, error) {
+	del := &call.DeleteRequest{CallID: req.CallID, FromTag: req.FromTag, ViaBranch: req.ViaBranch}
+	if req.Flags.ToTag {
+		del.ToTag = req.ToTag
+	}
+	if req.DeleteDelay >= 0 {
+		delay := time.Duration(req.DeleteDelay) * time.Second
+		del.Delay = &delay
+	}
+	snap, err := d.calls.Delete(del)
+	if err != nil {
+		if req.Flags.Fatal || !errors.Is(err, call.ErrNoMatch) {
+			return nil, err
+		}
+		return ngproto.Warning(ngproto.ReasonDeleteNotFound), nil
+	}
+	reply := ngproto.OK()
+	if !req.Flags.Fast {
+		describeCall(reply, snap)
+	}
+	return reply, nil
+}
+
+// failure puts an error in the words of the protocol, and into the log with all it has to say.
+func (d *Dispatcher) failure(err error, callID, command string) *ngproto.Reply {
+	d.failed.Add(1)
+	d.log.Warn("request failed", "call", callID, "command", command, "err", err)
+	var proto *ngproto.Error
+	if errors.As(err, &proto) {
+		return ngproto.Failure(proto.Reason)
+	}
+	for _, row := range []struct {
+		err    error
+		reason string
+	}{
+		{sdp.ErrSyntax, ngproto.ReasonBadSDP},
+		{sdp.ErrIncomplete, ngproto.ReasonIncompleteSDP},
+		{call.ErrIncompleteSDP, ngproto.ReasonIncompleteSDP},
+		{call.ErrUnknownCall, ngproto.ReasonUnknownCall},
+		{call.ErrDialogue, ngproto.ReasonBadDialogue},
+		{call.ErrRewrite, ngproto.ReasonRewriteSDP},
+		{call.ErrNoPorts, ngproto.ReasonNoPorts},
+		{call.ErrSessionLimit, ngproto.ReasonSessionLimit},
+		{call.ErrNoMatch, ngproto.ReasonDeleteNotFound},
+	} {
+		if errors.Is(err, row.err) {
+			return ngproto.Failure(row.reason)
+		}
+	}
+	return ngproto.Failure(reasonInternal)
+}
+
+// meetStrangers logs words of a request that mean nothing to us, each word once.
+func (d *Dispatcher) meetStrangers(req *ngproto.Request) {
+	for _, w := range req.Warnings {
+		d.log.Warn("request has an odd value", "call", req.CallID, "value", w)
+	}
+	if len(req.Unknown) == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range req.Unknown {
+		if !d.unknown[w] && len(d.unknown) < strangers {
+			d.unknown[w] = true
+			d.log.Warn("unknown key or flag is ignored, from now on without a word", "call", req.CallID,
+				"command", string(req.Command), "word", w)
+		}
+	}
+}
+
+// Stats are counts of requests.
+type Stats struct {
+	Requests, Failed, Faults uint64
+}
+
+// Stats returns the counts so far.
+func (d *Dispatcher) Stats() Stats {
+	return Stats{Requests: d.requests.Load(), Failed: d.failed.Load(), Faults: d.faults.Load()}
+}

@@ -1,0 +1,207 @@
+package ng
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/ngproto"
+)
+
+// describeCall writes a call into the reply to query or delete.
+func describeCall(reply *ngproto.Reply, snap *call.Snapshot) {
+	reply.Set("created", ngproto.Int(snap.Created.Unix()))
+	reply.Set("created_us", ngproto.Int(int64(snap.Created.Nanosecond()/1000)))
+	reply.Set("created_ts", ngproto.Int(snap.Created.UnixMicro()))
+	reply.Set("last signal", ngproto.Int(snap.LastSignal.Unix()))
+	reply.Set("last redis update", ngproto.Int(0))
+
+	var tags ngproto.Dict
+	var rtp, rtcp total
+	for i := range snap.Parties {
+		p := &snap.Parties[i]
+		tags.Set(tagOf(p.Party), ngproto.Map(describeParty(p)))
+		for _, m := range p.Media {
+			for _, s := range m.Streams {
+				if s.RTCP {
+					rtcp.add(s.Stats)
+				} else {
+					rtp.add(s.Stats)
+				}
+			}
+		}
+	}
+	reply.Set("tags", ngproto.Map(tags))
+	reply.Set("totals", ngproto.Map(ngproto.Dict{
+		{Key: "RTP", Value: ngproto.Map(rtp.dict())}, {Key: "RTCP", Value: ngproto.Map(rtcp.dict())},
+	}))
+}
+
+// tagOf names a party, also one whose tag no message has told yet.
+func tagOf(p *call.Party) string {
+	if p.Tag == "" {
+		return "<untagged " + strconv.Itoa(int(p.ID)) + ">"
+	}
+	return p.Tag
+}
+
+func describeParty(p *call.PartySnapshot) ngproto.Dict {
+	var d ngproto.Dict
+	d.Set("tag", ngproto.String(tagOf(p.Party)))
+	if p.Party.ViaBranch != "" {
+		d.Set("via-branch", ngproto.String(p.Party.ViaBranch))
+	}
+	if len(p.Party.Aliases) > 0 {
+		d.Set("tag-aliases", ngproto.Strings(p.Party.Aliases...))
+	}
+	if p.Party.Label != "" {
+		d.Set("label", ngproto.String(p.Party.Label))
+	}
+	d.Set("created", ngproto.Int(p.Party.Created.Unix()))
+	var partners []ngproto.Value
+	for _, q := range p.Partners {
+		partners = append(partners, ngproto.Map(ngproto.Dict{
+			{Key: "tag", Value: ngproto.String(tagOf(q))}, {Key: "type", Value: ngproto.String("offer/answer")},
+		}))
+	}
+	d.Set("subscriptions", ngproto.List(partners...))
+	d.Set("subscribers", ngproto.List(partners...))
+	var medias []ngproto.Value
+	for i := range p.Media {
+		medias = append(medias, ngproto.Map(describeMedia(p.Party, &p.Media[i], i)))
+	}
+	d.Set("medias", ngproto.List(medias...))
+	return d
+}
+
+func describeMedia(p *call.Party, m *call.MediaSnapshot, index int) ngproto.Dict {
+	d := ngproto.Dict{
+		{Key: "index", Value: ngproto.Int(int64(index + 1))},
+		{Key: "type", Value: ngproto.String(m.Media.Type)},
+		{Key: "protocol", Value: ngproto.String(string(m.Media.Protocol))},
+	}
+	if m.Codec != "" {
+		d.Set("codec", ngproto.String(m.Codec))
+	}
+	var streams []ngproto.Value
+	for i := range m.Streams {
+		streams = append(streams, ngproto.Map(describeStream(p, &m.Streams[i])))
+	}
+	d.Set("streams", ngproto.List(streams...))
+
+	var flags []string
+	for _, f := range []struct {
+		name string
+		on   bool
+	}{
+		{"initialized", len(m.Streams) > 0},
+		{"asymmetric", p.Handling.Asymmetric},
+		{"send", m.Direction.Receives()}, // what we send is what the party receives
+		{"recv", m.Direction.Sends()},
+		{"rtcp-mux", m.Media.Mux},
+		{"passthrough", m.Media.Protocol.IsSecure() || m.Media.Opaque},
+		{"unidirectional", p.Handling.Unidirectional},
+	} {
+		if f.on {
+			flags = append(flags, f.name)
+		}
+	}
+	d.Set("flags", ngproto.Strings(flags...))
+
+	var ingress []ngproto.Value
+	for _, s := range m.Streams {
+		if !s.RTCP && s.Stats.SSRC != 0 {
+			ingress = append(ingress, ngproto.Map(ngproto.Dict{{Key: "SSRC", Value: ngproto.Int(int64(s.Stats.SSRC))}}))
+		}
+	}
+	d.Set("ingress SSRCs", ngproto.List(ingress...))
+	d.Set("egress SSRCs", ngproto.List())
+	return d
+}
+
+func describeStream(p *call.Party, s *call.StreamSnapshot) ngproto.Dict {
+	st := &s.Stats
+	d := ngproto.Dict{
+		{Key: "local port", Value: ngproto.Int(int64(s.Local.Port()))},
+		{Key: "local address", Value: ngproto.String(s.Local.Addr().String())},
+		{Key: "family", Value: ngproto.String(familyName(s.Local.Addr()))},
+		{Key: "endpoint", Value: ngproto.Map(endpoint(st.Destination))},
+		{Key: "advertised endpoint", Value: ngproto.Map(endpoint(s.Signalled))},
+		{Key: "last packet", Value: ngproto.Int(unix(max(st.LastUser, st.LastKernel)))},
+		{Key: "last kernel packet", Value: ngproto.Int(unix(st.LastKernel))},
+		{Key: "last user packet", Value: ngproto.Int(unix(st.LastUser))},
+	}
+	if st.SSRC != 0 {
+		d.Set("SSRC", ngproto.Int(int64(st.SSRC)))
+	}
+	var flags []string
+	for _, f := range []struct {
+		name string
+		on   bool
+	}{
+		{"RTP", !s.RTCP},
+		{"RTCP", s.RTCP},
+		{"filled", s.Signalled.IsValid()},
+		{"confirmed", st.Confirmed},
+		{"kernelized", st.Plane == media.PlaneKernel},
+		{"strict source address", p.Handling.Strict},
+		{"media handover", p.Handling.Handover},
+	} {
+		if f.on {
+			flags = append(flags, f.name)
+		}
+	}
+	d.Set("flags", ngproto.Strings(flags...))
+	var in, out total
+	in.add(*st)
+	out = total{packets: st.Out.Packets, bytes: st.Out.Bytes}
+	d.Set("stats", ngproto.Map(in.dict()))
+	d.Set("stats_out", ngproto.Map(out.dict()))
+	return d
+}
+
+// total sums what streams have received, on both planes.
+type total struct{ packets, bytes, errors uint64 }
+
+func (t *total) add(s media.Stats) {
+	t.packets += s.In.Packets + s.Kernel.Packets
+	t.bytes += s.In.Bytes + s.Kernel.Bytes
+	t.errors += s.Errors
+}
+
+func (t *total) dict() ngproto.Dict {
+	return ngproto.Dict{
+		{Key: "packets", Value: ngproto.Int(int64(t.packets))},
+		{Key: "bytes", Value: ngproto.Int(int64(t.bytes))},
+		{Key: "errors", Value: ngproto.Int(int64(t.errors))},
+	}
+}
+
+// endpoint is empty when the address is not known.
+func endpoint(ap netip.AddrPort) ngproto.Dict {
+	if !ap.IsValid() {
+		return nil
+	}
+	return ngproto.Dict{
+		{Key: "family", Value: ngproto.String(familyName(ap.Addr()))},
+		{Key: "address", Value: ngproto.String(ap.Addr().String())},
+		{Key: "port", Value: ngproto.Int(int64(ap.Port()))},
+	}
+}
+
+func familyName(a netip.Addr) string {
+	if a.Unmap().Is4() {
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// unix turns a time on the media plane's clock into seconds of the epoch; 0 stays 0.
+func unix(at time.Duration) int64 {
+	if at == 0 {
+		return 0
+	}
+	return time.Now().Add(at - media.Now()).Unix()
+}

@@ -1,0 +1,89 @@
+package ng
+
+import (
+	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/ngproto"
+	"github.com/weir-media/weir/sdp"
+)
+
+// translate says a request in the terms of the call model.
+func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
+	f := &req.Flags
+	return &call.Request{
+		CallID: req.CallID, FromTag: req.FromTag, ToTag: req.ToTag, ViaBranch: req.ViaBranch, SDP: desc,
+		Options: call.Options{
+			FromInterface:  req.FromInterface,
+			ToInterface:    req.ToInterface,
+			Family:         family(req.AddressFamily),
+			MediaAddress:   req.MediaAddress,
+			ReceivedFrom:   req.ReceivedFrom,
+			Source:         source(f),
+			Learning:       learning(f.EndpointLearning),
+			Asymmetric:     f.Asymmetric,
+			Strict:         f.StrictSource,
+			Handover:       f.MediaHandover,
+			Unidirectional: f.Unidirectional,
+			Protocol:       sdp.Protocol(req.Transport),
+			RTCPMux: call.RTCPMux{
+				Offer: f.RTCPMux.Offer, Require: f.RTCPMux.Require, Demux: f.RTCPMux.Demux, Accept: f.RTCPMux.Accept,
+				Reject: f.RTCPMux.Reject,
+			},
+			FullRTCP:          f.FullRTCPAttribute,
+			NoRTCP:            f.NoRTCPAttribute,
+			OriginalDirection: f.OriginalSendrecv,
+			GenerateMID:       f.GenerateMID,
+			Replace: call.Replace{
+				Origin: f.Replace.Origin, OriginFull: f.Replace.OriginFull, Username: f.Replace.Username,
+				SessionName: f.Replace.SessionName, Version: f.Replace.SDPVersion,
+				ForceVersion: f.Replace.ForceIncrementVersion, ZeroAddress: f.Replace.ZeroAddress,
+			},
+			TOS:   tos(req.TOS),
+			Label: req.Label,
+		},
+	}
+}
+
+func family(f ngproto.Family) int {
+	switch f {
+	case ngproto.IP4:
+		return 4
+	case ngproto.IP6:
+		return 6
+	}
+	return 0
+}
+
+func source(f *ngproto.Flags) call.AddressSource {
+	switch {
+	case f.SIPSourceAddress:
+		return call.AddressFromMessage
+	case f.TrustAddress:
+		return call.AddressFromSDP
+	}
+	return call.AddressDefault
+}
+
+func learning(l ngproto.Learning) *media.Learning {
+	mode := media.LearnHeuristic
+	switch l {
+	case ngproto.LearnDefault:
+		return nil
+	case ngproto.LearnOff:
+		mode = media.LearnOff
+	case ngproto.LearnImmediate:
+		mode = media.LearnImmediate
+	case ngproto.LearnDelayed:
+		mode = media.LearnDelayed
+	}
+	return &mode
+}
+
+// tos returns the value to set; nil keeps what there is.
+func tos(n ngproto.Number) *uint8 {
+	if !n.Set || n.N < 0 || n.N > 255 {
+		return nil
+	}
+	v := uint8(n.N)
+	return &v
+}

@@ -1,0 +1,230 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/control/cli"
+	"github.com/weir-media/weir/control/ng"
+	"github.com/weir-media/weir/fastpath"
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
+)
+
+// Daemon is everything that runs, built by New and run by Run.
+type Daemon struct {
+	opts    *Options
+	version string
+	log     *slog.Logger
+	started time.Time
+
+	fast  *fastpath.Plane
+	plane *media.Plane
+	calls *call.Manager
+	disp  *ng.Dispatcher
+	udp   []*ng.UDP
+	cli   *cli.Server
+}
+
+// New builds a daemon from complete options. Its errors say what to change. What it tells the operator goes to out, its log to
+// logTo. On error nothing is left open.
+func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err error) {
+	d = &Daemon{opts: opts, version: version, log: newLog(logTo, opts.LogLevel), started: time.Now()}
+	defer func() {
+		if err != nil {
+			d.close()
+			d = nil
+		}
+	}()
+	listen, err := opts.listen()
+	if err != nil {
+		return d, err
+	}
+	var control []uint16
+	for _, a := range listen {
+		control = append(control, a.Port())
+	}
+	interfaces, err := parseInterfaces(opts.Interfaces, uint16(opts.PortMin), uint16(opts.PortMax), control)
+	if err != nil {
+		return d, err
+	}
+	if names := withoutEffect(opts.flags); len(names) > 0 {
+		d.log.Warn("options are accepted but have no effect yet", "options", strings.Join(names, " "))
+	}
+	// The sockets come first: a second daemon on the same host stops here, before it touches a network device.
+	if err := d.listenCLI(); err != nil {
+		return d, err
+	}
+	if err := d.openPlanes(interfaces); err != nil {
+		return d, err
+	}
+	d.openCalls()
+	for _, a := range listen {
+		u, err := ng.ListenUDP(a, d.disp, d.log)
+		if err != nil {
+			return d, err
+		}
+		d.udp = append(d.udp, u)
+	}
+	d.announce(out, interfaces)
+	return d, nil
+}
+
+func (o *Options) listen() ([]netip.AddrPort, error) {
+	texts := o.ListenNG
+	if len(texts) == 0 {
+		texts = []string{DefaultNG}
+	}
+	var all []netip.AddrPort
+	for _, text := range texts {
+		a, err := parseListen(text)
+		if err != nil {
+			return nil, fmt.Errorf("--listen-ng: %w", err)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+func (d *Daemon) openPlanes(interfaces []media.Interface) error {
+	mode, err := d.opts.mode()
+	if err != nil {
+		return err
+	}
+	var addrs []netip.Addr
+	for _, f := range interfaces {
+		for _, a := range f.Addresses {
+			if !slices.Contains(addrs, a.IP) {
+				addrs = append(addrs, a.IP)
+			}
+		}
+	}
+	if d.fast, err = fastpath.Open(fastpath.Config{Mode: mode, Addrs: addrs, Log: d.log}); err != nil {
+		return fmt.Errorf("open the kernel plane: %w", err)
+	}
+	if d.opts.NoFallback {
+		for _, f := range d.fast.Interfaces() {
+			if f.Engine == fastpath.None {
+				return fmt.Errorf("--no-fallback is set and %s has no kernel plane: %s", f.Name, f.Reason)
+			}
+		}
+	}
+	d.plane, err = media.New(media.Config{
+		Interfaces: interfaces, Quarantine: seconds(d.opts.Quarantine), Workers: d.opts.Workers, FastPath: d.fast, Log: d.log,
+	})
+	return err
+}
+
+func (d *Daemon) openCalls() {
+	learning, _ := d.opts.learning() // checked by Complete
+	o := d.opts
+	d.calls = call.NewManager(call.Config{
+		Plane: d.plane, Log: d.log,
+		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
+		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
+		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
+	})
+	d.disp = ng.NewDispatcher(ng.Config{
+		Calls: d.calls, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
+	})
+}
+
+// listenCLI opens the control socket. A place that cannot be had is an error only if the operator named it.
+func (d *Daemon) listenCLI() error {
+	server, err := cli.Listen(d.opts.Socket, func() *call.Manager { return d.calls }, d.status)
+	if err != nil {
+		if d.opts.flags.Changed("control-socket") || errors.Is(err, cli.ErrInUse) {
+			return err
+		}
+		d.log.Warn("status, list and top will not work", "err", err)
+		return nil
+	}
+	d.cli = server
+	return nil
+}
+
+// Run serves until ctx ends, then ends every call. A failure of one part ends the whole.
+func (d *Daemon) Run(ctx context.Context) error {
+	defer d.close()
+	if d.opts.PIDFile != "" {
+		if err := os.WriteFile(d.opts.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+			return fmt.Errorf("cannot write the pid file: %w", err)
+		}
+		defer os.Remove(d.opts.PIDFile)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { d.disp.Run(ctx); return nil })
+	for _, u := range d.udp {
+		group.Go(func() error { return u.Serve(ctx) })
+	}
+	if d.cli != nil {
+		group.Go(func() error { return d.cli.Serve(ctx) })
+	}
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
+	err := group.Wait()
+	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// close ends calls first, so that every leg gives back its flow and port, then the planes below them.
+func (d *Daemon) close() {
+	if d.calls != nil {
+		d.calls.Close()
+	}
+	var errs []error
+	for _, u := range d.udp {
+		errs = append(errs, u.Close())
+	}
+	if d.cli != nil {
+		errs = append(errs, d.cli.Close())
+	}
+	if d.plane != nil {
+		errs = append(errs, d.plane.Close())
+	}
+	if d.fast != nil {
+		errs = append(errs, d.fast.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.log.Warn("not everything could be closed", "err", err)
+	}
+}
+
+// announce tells the operator what was chosen and why.
+func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
+	fmt.Fprintf(out, "weir %s, %s %s/%s\n", d.version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, f := range interfaces {
+		for _, a := range f.Addresses {
+			fmt.Fprintf(out, "media   %-10s %s", f.Name, a.IP)
+			if a.Advertised.IsValid() {
+				fmt.Fprintf(out, ", advertised as %s", a.Advertised)
+			}
+			fmt.Fprintf(out, ", ports %d to %d\n", a.PortMin, a.PortMax)
+		}
+	}
+	for _, e := range d.engines() {
+		fmt.Fprintf(out, "kernel  %-10s %s: %s\n", e.Interface, e.Engine, e.Reason)
+	}
+	for _, u := range d.udp {
+		fmt.Fprintf(out, "control ng         udp %s\n", u.Addr())
+	}
+	if d.cli != nil {
+		fmt.Fprintf(out, "control tools      %s\n", d.opts.Socket)
+	}
+}

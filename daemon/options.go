@@ -1,0 +1,223 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/weir-media/weir/control/cli"
+	"github.com/weir-media/weir/fastpath"
+	"github.com/weir-media/weir/media"
+)
+
+// Defaults that are not those of a single package.
+const (
+	DefaultNG      = "127.0.0.1:2223" // only proxies on this host, until the operator says otherwise
+	DefaultPortMin = 30000
+	DefaultPortMax = 39999
+	// DefaultQuarantine keeps the packets of a call that has just ended out of the next one.
+	DefaultQuarantine = 10 * time.Second
+)
+
+// Options is the configuration as an operator writes it, on the command line or in a file.
+type Options struct {
+	ConfigFile    string
+	ConfigSection string
+
+	Interfaces []string
+	ListenNG   []string
+	Socket     string
+	PIDFile    string
+
+	PortMin, PortMax int
+	Quarantine       int // s
+	Learning         string
+	SIPSource        bool
+	TOS              int
+	RejectBlank      bool
+	MOHAttr          string
+
+	Timeout, SilentTimeout, OfferTimeout, FinalTimeout, DeleteDelay int // s
+	MaxSessions                                                     int
+	Workers                                                         int
+
+	FastPath   string
+	Table      int
+	NoFallback bool
+
+	LogLevel    int
+	LogStderr   bool
+	LogFacility string
+	Foreground  bool
+
+	flags *pflag.FlagSet
+}
+
+// NewOptions returns the defaults, with the configuration file that is read if it exists and its section.
+func NewOptions(configFile, section string) *Options {
+	return &Options{ConfigFile: configFile, ConfigSection: section}
+}
+
+// Register adds the options to fs.
+func (o *Options) Register(fs *pflag.FlagSet) {
+	o.flags = fs
+	fs.SortFlags = false
+	fs.StringArrayVarP(&o.Interfaces, "interface", "i", nil,
+		"[NAME/]ADDRESS[!ADVERTISED] for media, or ALIAS=NAME; ADDRESS may be a device or \"any\"; repeatable (default any)")
+	fs.StringArrayVarP(&o.ListenNG, "listen-ng", "n", nil, "[ADDRESS:]PORT for the ng protocol over UDP; repeatable (default "+DefaultNG+")")
+	fs.IntVarP(&o.PortMin, "port-min", "m", DefaultPortMin, "lowest media port")
+	fs.IntVarP(&o.PortMax, "port-max", "M", DefaultPortMax, "highest media port")
+	fs.IntVar(&o.Quarantine, "port-quarantine", int(DefaultQuarantine.Seconds()), "seconds a freed media port rests before it is used again")
+	fs.StringVar(&o.FastPath, "fast-path", string(fastpath.Auto), "engine of the kernel plane: auto, xdp, tc, xdp-generic or none")
+	fs.IntVarP(&o.Table, "table", "t", 0, "rtpengine's forwarding table; a negative number means userspace only")
+	fs.BoolVarP(&o.NoFallback, "no-fallback", "F", false, "refuse to start where the kernel plane cannot be used")
+	fs.StringVar(&o.Learning, "endpoint-learning", "heuristic", "how a party's address is learnt: heuristic, delayed, immediate or off")
+	fs.BoolVar(&o.SIPSource, "sip-source", false, "take the signalling source for the media address by default")
+	fs.IntVarP(&o.TOS, "tos", "T", 0, "TOS or traffic class of media packets, 0 to 255")
+	fs.IntVarP(&o.Timeout, "timeout", "o", 60, "seconds without packets that end a call")
+	fs.IntVarP(&o.SilentTimeout, "silent-timeout", "s", 3600, "the same while the call is on hold")
+	fs.IntVarP(&o.FinalTimeout, "final-timeout", "a", 0, "seconds any call may live; 0 is no limit")
+	fs.IntVar(&o.OfferTimeout, "offer-timeout", 3600, "seconds an offer may wait for its answer")
+	fs.IntVarP(&o.DeleteDelay, "delete-delay", "d", 30, "seconds between a delete and its effect")
+	fs.IntVar(&o.MaxSessions, "max-sessions", -1, "refuse new calls above this number; -1 is no limit")
+	fs.IntVar(&o.Workers, "num-threads", 0, "threads of the userspace plane (default one per CPU)")
+	fs.BoolVar(&o.RejectBlank, "reject-invalid-sdp", false, "refuse SDP with a blank line instead of reading up to it")
+	fs.StringVar(&o.MOHAttr, "moh-attr-name", "", "session attribute that declares music on hold")
+	fs.StringVar(&o.Socket, "control-socket", cli.DefaultSocket, "unix socket for status, list and top")
+	fs.StringVarP(&o.PIDFile, "pidfile", "p", "", "write the process id to this file")
+	fs.IntVarP(&o.LogLevel, "log-level", "L", 6, "0 to 7 as in syslog: 3 errors, 4 warnings, 6 information, 7 debug")
+	fs.BoolVarP(&o.LogStderr, "log-stderr", "E", false, "log to standard error (Weir always does)")
+	fs.StringVar(&o.LogFacility, "log-facility", "daemon", "syslog facility (the log goes to standard error, where the journal picks it up)")
+	fs.BoolVarP(&o.Foreground, "foreground", "f", false, "stay in the foreground (Weir always does)")
+	fs.StringVar(&o.ConfigFile, "config-file", o.ConfigFile, "configuration file; \"none\" reads none")
+	fs.StringVar(&o.ConfigSection, "config-section", o.ConfigSection, "section of the configuration file")
+	registerPeerOptions(fs)
+}
+
+// Complete reads the configuration file for what the command line leaves open, and checks the whole.
+func (o *Options) Complete() error {
+	if err := o.readFile(); err != nil {
+		return err
+	}
+	return o.check()
+}
+
+func (o *Options) readFile() error {
+	if o.ConfigFile == "none" || o.ConfigFile == "" {
+		return nil
+	}
+	values, err := readConfig(o.ConfigFile, o.ConfigSection)
+	if errors.Is(err, fs.ErrNotExist) && !o.flags.Changed("config-file") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// What the command line sets replaces the file's value, lists as a whole.
+	given := make(map[string]bool)
+	o.flags.Visit(func(f *pflag.Flag) { given[f.Name] = true })
+	for _, v := range values {
+		flag := o.flags.Lookup(v.key)
+		if flag == nil {
+			return fmt.Errorf("%s line %d: unknown key %q%s", o.ConfigFile, v.line, v.key, o.nearest(v.key))
+		}
+		if given[v.key] {
+			continue
+		}
+		items := []string{v.value}
+		if flag.Value.Type() == "stringArray" {
+			items = strings.Split(strings.Trim(v.value, ";"), ";")
+		}
+		for _, item := range items {
+			if err := o.flags.Set(v.key, strings.TrimSpace(item)); err != nil {
+				return fmt.Errorf("%s line %d: %w", o.ConfigFile, v.line, err)
+			}
+		}
+	}
+	return nil
+}
+
+// nearest suggests the option a misspelt key may mean.
+func (o *Options) nearest(key string) string {
+	best, least := "", 3 // more than two edits is another word
+	o.flags.VisitAll(func(f *pflag.Flag) {
+		if d := distance(key, f.Name); d < least {
+			best, least = f.Name, d
+		}
+	})
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", best)
+}
+
+// distance is the number of letters to insert, delete or replace to get from a to b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0]++
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func (o *Options) check() error {
+	switch {
+	case o.PortMin < 1 || o.PortMax > 65535 || o.PortMin > o.PortMax:
+		return fmt.Errorf("port range %d to %d is empty or outside 1 to 65535; set --port-min and --port-max", o.PortMin, o.PortMax)
+	case o.TOS < 0 || o.TOS > 255:
+		return fmt.Errorf("--tos %d is not between 0 and 255", o.TOS)
+	case o.DeleteDelay < 0:
+		return fmt.Errorf("--delete-delay %d is negative", o.DeleteDelay)
+	case o.Quarantine < 0:
+		return fmt.Errorf("--port-quarantine %d is negative", o.Quarantine)
+	}
+	if _, err := o.mode(); err != nil {
+		return err
+	}
+	_, err := o.learning()
+	return err
+}
+
+// mode returns the engines the fast path may use.
+func (o *Options) mode() (fastpath.Mode, error) {
+	if o.Table < 0 {
+		return fastpath.None, nil
+	}
+	switch m := fastpath.Mode(o.FastPath); m {
+	case fastpath.Auto, fastpath.XDP, fastpath.TC, fastpath.XDPGeneric, fastpath.None:
+		return m, nil
+	}
+	return "", fmt.Errorf("--fast-path %q is none of auto, xdp, tc, xdp-generic, none", o.FastPath)
+}
+
+func (o *Options) learning() (media.Learning, error) {
+	switch o.Learning {
+	case "heuristic":
+		return media.LearnHeuristic, nil
+	case "delayed":
+		return media.LearnDelayed, nil
+	case "immediate":
+		return media.LearnImmediate, nil
+	case "off":
+		return media.LearnOff, nil
+	}
+	return 0, fmt.Errorf("--endpoint-learning %q is none of heuristic, delayed, immediate, off", o.Learning)
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

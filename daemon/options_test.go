@@ -1,0 +1,159 @@
+package daemon
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/weir-media/weir/fastpath"
+)
+
+// complete parses a command line, with the given text as configuration file if there is any.
+func complete(t *testing.T, file string, args ...string) (*Options, error) {
+	t.Helper()
+	path := "none"
+	if file != "" {
+		path = filepath.Join(t.TempDir(), "weir.conf")
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := NewOptions(path, "weir")
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	o.Register(fs)
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	return o, o.Complete()
+}
+
+func TestRtpenginesCommandLineIsUnderstood(t *testing.T) {
+	o, err := complete(t, "", "--table=-1", "-i", "pub/10.0.0.5!203.0.113.9", "--interface=priv/192.168.1.5", "-n", "127.0.0.1:2223",
+		"-m", "20000", "-M", "20999", "-L", "7", "-E", "-f", "--delete-delay=0", "--timeout=90", "--log-level-internals=7",
+		"-c", "12345", "--listen-http=8080", "--recording-dir=/tmp", "--redis=127.0.0.1:6379/1", "--no-redis-required", "--tos=184")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := o.mode(); m != fastpath.None || err != nil {
+		t.Errorf("--table=-1 gives %v, %v", m, err)
+	}
+	if o.PortMin != 20000 || o.PortMax != 20999 || o.LogLevel != 7 || o.DeleteDelay != 0 || o.Timeout != 90 || o.TOS != 184 {
+		t.Errorf("got %+v", o)
+	}
+	want := []string{"listen-cli", "listen-http", "redis", "no-redis-required", "log-level-internals", "recording-dir"}
+	if got := withoutEffect(o.flags); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+		t.Errorf("without effect are said to be %v, want %v", got, want)
+	}
+}
+
+func TestConfigurationFile(t *testing.T) {
+	const file = `# comment
+[other]
+timeout = 1
+[weir]
+interface = pub/10.0.0.5;priv/192.168.1.5
+timeout = 10
+timeout = 20
+port-min = 20000
+log-stderr = true
+moh-attr-name = with\sblank
+`
+	o, err := complete(t, file, "--port-min=30000", "--interface=10.9.9.9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Timeout != 20 {
+		t.Errorf("timeout %d, want the last one of the section, 20", o.Timeout)
+	}
+	if o.PortMin != 30000 || !slices.Equal(o.Interfaces, []string{"10.9.9.9"}) {
+		t.Errorf("port-min %d, interfaces %v: want the command line's", o.PortMin, o.Interfaces)
+	}
+	if o.MOHAttr != "with blank" || !o.LogStderr {
+		t.Errorf("got %q, %v", o.MOHAttr, o.LogStderr)
+	}
+	if o, err = complete(t, file); err != nil || len(o.Interfaces) != 2 {
+		t.Errorf("interfaces of the file: %v, %v", o.Interfaces, err)
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		name, file string
+		args       []string
+		want       string
+	}{
+		{"a misspelt key", "[weir]\ntimout = 5\n", nil, `unknown key "timout" (did you mean "timeout"?)`},
+		{"a line without =", "[weir]\nhello\n", nil, "line 2"},
+		{"no such section", "[rtpengine]\n", nil, "no section [weir]"},
+		{"a value that is no number", "[weir]\ntimeout = soon\n", nil, "line 2"},
+		{"an empty port range", "", []string{"-m", "5000", "-M", "4000"}, "--port-min"},
+		{"an unknown engine", "", []string{"--fast-path=warp"}, "xdp-generic"},
+		{"an unknown learning mode", "", []string{"--endpoint-learning=guess"}, "heuristic"},
+		{"a TOS too large", "", []string{"--tos=256"}, "255"},
+		{"a missing file that was named", "", []string{"--config-file=/nonexistent/weir.conf"}, "/nonexistent/weir.conf"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := complete(t, c.file, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q in it", err, c.want)
+			}
+		})
+	}
+}
+
+func TestMissingDefaultFileIsFine(t *testing.T) {
+	o := NewOptions(filepath.Join(t.TempDir(), "none.conf"), "weir")
+	o.Register(pflag.NewFlagSet("test", pflag.ContinueOnError))
+	if err := o.Complete(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInterfaces(t *testing.T) {
+	got, err := parseInterfaces([]string{"pub/10.0.0.5!203.0.113.9", "pub/fd00::5", "priv/192.168.1.5", "alias=priv", "127.0.0.1"}, 1000, 2000, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range got {
+		names = append(names, f.Name)
+	}
+	if want := []string{"pub", "priv", "alias", "default"}; !slices.Equal(names, want) {
+		t.Errorf("got %v, want %v", names, want)
+	}
+	if a := got[0].Addresses; len(a) != 2 || a[0].Advertised != netip.MustParseAddr("203.0.113.9") || a[1].Advertised.IsValid() {
+		t.Errorf("addresses of pub: %+v", a)
+	}
+	if got[2].Addresses[0].IP != got[1].Addresses[0].IP {
+		t.Error("the alias has other addresses than what it stands for")
+	}
+	if got, err := parseInterfaces([]string{"lo"}, 1000, 2000, nil); err != nil || got[0].Addresses[0].IP != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("a device name: %+v, %v", got, err)
+	}
+	for spec, want := range map[string]string{
+		"0.0.0.0": "any", "alias=nobody": "nobody", "no-such-device": "neither an address nor a network device",
+	} {
+		if _, err := parseInterfaces([]string{spec}, 1000, 2000, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("--interface %s: %v, want %q in it", spec, err, want)
+		}
+	}
+}
+
+func TestListen(t *testing.T) {
+	for text, want := range map[string]string{
+		"2223": "[::]:2223", "127.0.0.1:2223": "127.0.0.1:2223", "[::1]:2223": "[::1]:2223", ":2223": "[::]:2223",
+	} {
+		if got, err := parseListen(text); err != nil || got.String() != want {
+			t.Errorf("%q: %v, %v, want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "0", "127.0.0.1:", "127.0.0.1:x", "1:2:3"} {
+		if got, err := parseListen(text); err == nil {
+			t.Errorf("%q passes as %v", text, got)
+		}
+	}
+}

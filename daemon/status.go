@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"os"
+	"time"
+
+	"github.com/weir-media/weir/control/cli"
+	"github.com/weir-media/weir/media"
+)
+
+func (d *Daemon) engines() []cli.Engine {
+	var all []cli.Engine
+	for _, f := range d.fast.Interfaces() {
+		e := cli.Engine{Interface: f.Name, Engine: string(f.Engine), Reason: f.Reason, Addresses: []string{}}
+		for _, a := range f.Addrs {
+			e.Addresses = append(e.Addresses, a.String())
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// status gathers the counts of all parts.
+func (d *Daemon) status() cli.Status {
+	cs, ns, ms := d.calls.Stats(), d.disp.Stats(), d.plane.Totals()
+	st := cli.Status{
+		Version: d.version, PID: os.Getpid(), Started: d.started, UptimeSeconds: int64(time.Since(d.started).Seconds()),
+		Engines: d.engines(),
+		Calls: cli.CallCounts{
+			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected,
+			EndedBy: make(map[string]uint64),
+		},
+		NG: cli.NGCounts{Requests: ns.Requests, Failed: ns.Failed, Faults: ns.Faults},
+	}
+	for why, n := range cs.EndedBy {
+		st.Calls.EndedBy[why.String()] = n
+	}
+	st.Packets = cli.PacketCounts{Kernel: ms.Kernel.Packets, Userspace: ms.Userspace.Packets, Dropped: ms.Drops.Sum()}
+	st.Flows = cli.FlowCounts{Kernel: ms.KernelFlows, Userspace: ms.UserFlows}
+	notFast, drops, exits := make(map[string]uint64), make(map[string]uint64), make(map[string]uint64)
+	for why, n := range ms.NotKernel {
+		notFast[why] = uint64(n)
+	}
+	for why, n := range ms.Drops {
+		drops[media.Drop(why).String()] = n
+	}
+	for _, r := range d.fast.Reasons() {
+		exits[string(r.Hook)+": "+r.Meaning] += r.Packets
+	}
+	st.NotFast, st.Drops, st.Kernel = cli.Rank(notFast), cli.Rank(drops), cli.Rank(exits)
+	for _, p := range d.plane.Pools() {
+		st.Ports = append(st.Ports, cli.Pool{Address: p.Address.String(), Free: p.Free, Used: p.Used, Resting: p.Resting})
+	}
+	return st
+}

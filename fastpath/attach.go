@@ -1,0 +1,137 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// attach gives every device the best engine that mode and machine allow.
+func (p *Plane) attach(mode Mode) {
+	why := make(map[*device][]string)
+	var fit []*device
+	for _, d := range p.devices {
+		if reason := d.unfit(); reason != "" {
+			d.because(reason)
+			continue
+		}
+		fit = append(fit, d)
+	}
+	if mode == Auto || mode == XDP {
+		p.attachNative(mode, fit, why)
+	}
+	for _, d := range fit {
+		if d.Engine == XDP {
+			if err := p.attachTC(d); err != nil {
+				why[d] = append(why[d], "no tc behind xdp: "+explain(err))
+			}
+		} else if mode == Auto || mode == TC {
+			if err := p.attachTC(d); err != nil {
+				why[d] = append(why[d], "tc: "+explain(err))
+			} else {
+				d.Engine = TC
+			}
+		}
+		if d.Engine == None && (mode == Auto || mode == XDPGeneric) {
+			if err := p.attachXDP(d, XDPGeneric); err != nil {
+				why[d] = append(why[d], "xdp-generic: "+explain(err))
+			} else {
+				d.Engine = XDPGeneric
+			}
+		}
+		if d.Engine == mode {
+			why[d] = append(why[d], "demanded by configuration")
+		}
+		d.Reason = join(why[d])
+	}
+}
+
+// attachNative tries XDP on all devices. XDP pays only if the frames can leave by XDP: when no device takes them, all of
+// them are left to tc, unless the operator wants XDP.
+func (p *Plane) attachNative(mode Mode, devices []*device, why map[*device][]string) {
+	for _, d := range devices {
+		if err := p.attachXDP(d, XDP); err != nil {
+			why[d] = append(why[d], "xdp: "+explain(err))
+			continue
+		}
+		d.Engine = XDP
+		p.ports.attached(d.Index)
+	}
+	if err := p.ports.refresh(); err != nil {
+		p.log.Warn("it is unknown which network devices take frames from XDP", "err", err)
+	}
+	takers := 0
+	for _, d := range devices {
+		if p.ports.takes(d.Index) {
+			takers++
+		}
+	}
+	for _, d := range devices {
+		switch {
+		case d.Engine != XDP || p.ports.takes(d.Index):
+		case takers > 0 || mode == XDP:
+			why[d] = append(why[d], "frames cannot leave by it through XDP, tc sends them: "+d.takeHint())
+		default:
+			if err := d.detach(); err != nil {
+				p.log.Warn("XDP could not be taken off again", "err", err)
+			}
+			p.ports.detached(d.Index)
+			d.Engine = None
+			why[d] = append(why[d], "xdp: no media device takes redirected frames: "+d.takeHint())
+		}
+	}
+}
+
+// takeHint says how to make the device take frames from XDP.
+func (d *device) takeHint() string {
+	if d.link.Type() == "veth" {
+		return fmt.Sprintf("turn GRO on at the other end of %s (ethtool -K PEER gro on)", d.Name)
+	}
+	return "its driver does not offer it"
+}
+
+func (p *Plane) attachXDP(d *device, mode Mode) error {
+	if p.xdpErr != nil {
+		return p.xdpErr
+	}
+	if x := d.link.Attrs().Xdp; x != nil && x.Attached {
+		return fmt.Errorf("another XDP program (id %d) is attached: take it off with `ip link set dev %s xdp off`", x.ProgId, d.Name)
+	}
+	prog, flags := p.xdp.RelayXdp, link.XDPDriverMode
+	if mode == XDPGeneric {
+		prog, flags = p.xdp.RelayXdpGeneric, link.XDPGenericMode
+	}
+	l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: d.Index, Flags: flags})
+	if err != nil {
+		return err
+	}
+	d.detachs = append(d.detachs, l.Close)
+	return nil
+}
+
+// attachTC takes tcx (kernel 6.6), whose link ends with the process, else a filter on clsact.
+func (p *Plane) attachTC(d *device) error {
+	if p.tcErr != nil {
+		return p.tcErr
+	}
+	if !p.tweaks.noTCX {
+		l, err := link.AttachTCX(link.TCXOptions{
+			Interface: d.Index, Program: p.tc.RelayTc, Attach: ebpf.AttachTCXIngress, Anchor: link.Head(),
+		})
+		if err == nil {
+			d.detachs = append(d.detachs, l.Close)
+			return nil
+		}
+		if !errors.Is(err, ebpf.ErrNotSupported) {
+			return err
+		}
+	}
+	detach, err := attachClsact(p.netlink, d.Index, p.tc.RelayTc)
+	if err != nil {
+		return err
+	}
+	d.detachs = append(d.detachs, detach)
+	return nil
+}

@@ -1,0 +1,83 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+)
+
+// device is an Interface with what is attached to it.
+type device struct {
+	Interface
+	link    netlink.Link
+	detachs []func() error // in order of attachment
+}
+
+// because sets why the device has no engine.
+func (d *device) because(reason string) {
+	d.Engine, d.Reason = None, reason
+}
+
+func (d *device) detach() error {
+	var errs []error
+	for _, f := range slices.Backward(d.detachs) {
+		if err := f(); err != nil {
+			errs = append(errs, fmt.Errorf("detach from %s: %w", d.Name, err))
+		}
+	}
+	d.detachs = nil
+	return errors.Join(errs...)
+}
+
+// findDevices finds the owners of addrs. Addresses that nobody owns are left out.
+func findDevices(h *netlink.Handle, addrs []netip.Addr) ([]*device, error) {
+	owned, err := h.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list the addresses of this host: %w", err)
+	}
+	owner := map[netip.Addr]int{}
+	for _, a := range owned {
+		if ip, ok := netip.AddrFromSlice(a.IP); ok {
+			owner[ip.Unmap()] = a.LinkIndex
+		}
+	}
+	var devices []*device
+	for _, ip := range addrs {
+		ip = ip.Unmap().WithZone("")
+		index, ok := owner[ip]
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(devices, func(d *device) bool { return d.Index == index })
+		if i < 0 {
+			link, err := h.LinkByIndex(index)
+			if err != nil {
+				return nil, fmt.Errorf("network device of %v: %w", ip, err)
+			}
+			i = len(devices)
+			devices = append(devices, &device{
+				Interface: Interface{Name: link.Attrs().Name, Index: index, Engine: None}, link: link,
+			})
+		}
+		if !slices.Contains(devices[i].Addrs, ip) {
+			devices[i].Addrs = append(devices[i].Addrs, ip)
+		}
+	}
+	return devices, nil
+}
+
+// unfit says why no program of ours makes sense on d, or "".
+func (d *device) unfit() string {
+	attrs := d.link.Attrs()
+	switch {
+	case attrs.Flags&net.FlagLoopback != 0:
+		return "loopback: its packets never leave this host; use the address of a network device"
+	case attrs.EncapType != "ether":
+		return fmt.Sprintf("frames of type %s: only Ethernet is relayed in the kernel", attrs.EncapType)
+	}
+	return ""
+}

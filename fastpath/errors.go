@@ -1,0 +1,31 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// What callers may want to tell apart.
+var (
+	ErrNoFlow  = errors.New("no such flow")
+	ErrNoPlane = errors.New("no kernel plane")
+	ErrFamily  = errors.New("both sides must be of the same address family")
+	ErrFull    = errors.New("the flow map is full")
+	ErrClosed  = errors.New("the kernel plane is closed")
+)
+
+// explain turns what the kernel says into what can be done about it.
+func explain(err error) string {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return "no CAP_BPF or CAP_NET_ADMIN: run as root or add the capabilities"
+	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EOPNOTSUPP):
+		return fmt.Sprintf("the kernel or the driver cannot do it (%v)", err)
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
+		return "another program holds the hook: take it off with `ip link set dev DEVICE xdp off`"
+	}
+	return err.Error()
+}

@@ -1,0 +1,224 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// DefaultMaxFlows allows 65,536 calls of two directions. The map takes 16 bytes for each flow it may hold and about 300
+// for each it holds.
+const DefaultMaxFlows = 1 << 17
+
+// Config says what Open has to serve.
+type Config struct {
+	Mode     Mode         // Auto when empty
+	Addrs    []netip.Addr // local media addresses; the network devices that own them get the programs
+	MaxFlows int          // DefaultMaxFlows when 0
+	Log      *slog.Logger // nothing is logged when nil
+}
+
+// Interface is a network device that owns media addresses, and what serves it.
+type Interface struct {
+	Name   string
+	Index  int
+	Addrs  []netip.Addr
+	Engine Mode   // XDP (with tc behind it), TC, XDPGeneric or None
+	Reason string // why not a better engine, and what to do about it; empty for the best
+}
+
+// Plane owns the maps, programs and attachments. Its methods are safe for concurrent use.
+type Plane struct {
+	log      *slog.Logger
+	maxFlows int
+	tweaks   tweaks
+
+	maps  relayMaps // nil without a kernel plane
+	xdp   relayPrograms
+	tc    relayTCPrograms
+	tcErr error // why there is no tc program
+	// xdpErr says why there are no XDP programs.
+	xdpErr error
+
+	netlink *netlink.Handle
+	ports   *ports
+	devices []*device
+	noRoute map[bool]error // by "is IPv4": why routes cannot be looked up
+
+	batches sync.Pool // of *batch
+
+	mu     sync.RWMutex // closed, and through it the life of all above
+	closed bool
+}
+
+// tweaks are for tests: they take away what the machine has.
+type tweaks struct {
+	noTCX    bool // as before kernel 6.6
+	noAttach bool // load only
+}
+
+// Open loads the programs and attaches them to the devices that own cfg.Addrs, in the network namespace of the calling
+// thread. What the machine does not allow is no error: the devices get a worse engine, None in the end, and a reason.
+// Open sets forwarding on for the loopback device only, which is what routing look-ups ask for.
+func Open(cfg Config) (*Plane, error) { return open(cfg, tweaks{}) }
+
+func open(cfg Config, t tweaks) (*Plane, error) {
+	switch cfg.Mode {
+	case "":
+		cfg.Mode = Auto
+	case Auto, XDP, TC, XDPGeneric, None:
+	default:
+		return nil, fmt.Errorf("unknown engine %q: use auto, xdp, tc, xdp-generic or none", cfg.Mode)
+	}
+	if cfg.MaxFlows < 0 {
+		return nil, fmt.Errorf("%d flows: the number must be positive", cfg.MaxFlows)
+	}
+	p := &Plane{log: cfg.Log, maxFlows: cfg.MaxFlows, tweaks: t, noRoute: map[bool]error{}}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	if p.maxFlows == 0 {
+		p.maxFlows = DefaultMaxFlows
+	}
+	p.batches.New = func() any { return newBatch() }
+
+	var err error
+	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_GENERIC); err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	if err := p.start(cfg); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (p *Plane) start(cfg Config) error {
+	var err error
+	if p.devices, err = findDevices(p.netlink, cfg.Addrs); err != nil {
+		return err
+	}
+	if cfg.Mode == None {
+		for _, d := range p.devices {
+			d.because("switched off by configuration")
+		}
+		return nil
+	}
+	if err := p.load(); err != nil {
+		p.log.Warn("no kernel plane", "reason", explain(err))
+		for _, d := range p.devices {
+			d.because(explain(err))
+		}
+		return nil
+	}
+	p.allowRouting(cfg.Addrs)
+	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.log); err != nil {
+		return err
+	}
+	if !p.tweaks.noAttach {
+		p.attach(cfg.Mode)
+		p.ports.watch()
+	}
+	for _, d := range p.devices {
+		p.log.Info("kernel plane", "device", d.Name, "engine", d.Engine, "reason", d.Reason)
+	}
+	return nil
+}
+
+// load brings maps and programs into the kernel. One kind of program may fail; the error is kept for the reasons.
+func (p *Plane) load() error {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return err // kernels before 5.11 count maps as locked memory
+	}
+	xdp, err := loadRelay()
+	if err != nil {
+		return err
+	}
+	tc, err := loadRelayTC()
+	if err != nil {
+		return err
+	}
+	for _, spec := range []*ebpf.CollectionSpec{xdp, tc} {
+		spec.Maps[relayMapFlows].MaxEntries = uint32(p.maxFlows)
+	}
+	if err := xdp.LoadAndAssign(&p.maps, nil); err != nil {
+		return fmt.Errorf("create maps: %w", err)
+	}
+	shared := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
+		relayMapFlows: p.maps.Flows, relayMapPorts: p.maps.Ports, relayMapExits: p.maps.Exits,
+	}}
+	if err := xdp.LoadAndAssign(&p.xdp, shared); err != nil {
+		p.xdpErr = fmt.Errorf("load the XDP programs: %w", err)
+	}
+	if err := tc.LoadAndAssign(&p.tc, shared); err != nil {
+		p.tcErr = fmt.Errorf("load the tc program: %w", err)
+	}
+	if p.xdpErr != nil && p.tcErr != nil {
+		return errors.Join(p.xdpErr, p.tcErr)
+	}
+	return nil
+}
+
+// Interfaces are the devices that own media addresses, in the order of Config.Addrs.
+func (p *Plane) Interfaces() []Interface {
+	all := make([]Interface, len(p.devices))
+	for i, d := range p.devices {
+		all[i] = d.Interface
+		all[i].Addrs = append([]netip.Addr(nil), d.Addrs...)
+	}
+	return all
+}
+
+// Serves tells whether flows that arrive on local can be installed, and if not, why in words.
+func (p *Plane) Serves(local netip.Addr) (ok bool, why string) {
+	local = local.Unmap().WithZone("")
+	for _, d := range p.devices {
+		for _, a := range d.Addrs {
+			if a != local {
+				continue
+			}
+			if d.Engine == None && !p.tweaks.noAttach {
+				return false, d.Reason
+			}
+			if err := p.noRoute[local.Is4()]; err != nil {
+				return false, err.Error()
+			}
+			return true, ""
+		}
+	}
+	return false, fmt.Sprintf("no network device of this host owns %v", local)
+}
+
+// Close detaches everything and gives back what the plane holds; it joins the errors. Flows end with it. The sysctl
+// of the loopback device stays, other programs may have come to need it.
+func (p *Plane) Close() error {
+	if p.ports != nil {
+		p.ports.stop()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	var errs []error
+	for _, d := range p.devices {
+		errs = append(errs, d.detach())
+	}
+	for _, c := range []io.Closer{p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.tc.RelayTc, p.maps.Flows, p.maps.Ports, p.maps.Exits} {
+		errs = append(errs, c.Close())
+	}
+	p.netlink.Close()
+	return errors.Join(errs...)
+}
+
+// join makes one sentence of several reasons.
+func join(reasons []string) string { return strings.Join(reasons, "; ") }

@@ -1,0 +1,205 @@
+package fastpath
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// portsInterval bounds how long a changed device is misjudged: what makes a veth take frames is switched at its peer.
+const portsInterval = 2 * time.Second
+
+// Constants of the generic-netlink family "netdev" (Linux uapi, netdev.h).
+const (
+	netdevFamily      = "netdev"
+	netdevCmdDevGet   = 1
+	netdevAttrIndex   = 1
+	netdevAttrXDP     = 3
+	netdevXDPBasic    = 1 << 0 // ABORTED, DROP, PASS and TX
+	netdevXDPTransmit = 1 << 2 // takes redirected frames
+)
+
+// ports keeps the map that tells XDP which devices take its frames. The kernel drops frames for others without a trace.
+type ports struct {
+	handle *netlink.Handle
+	socket *nl.SocketHandle
+	family uint16 // of "netdev"; 0 before kernel 6.3
+	table  *ebpf.Map
+	log    *slog.Logger
+
+	mu    sync.Mutex
+	xdp   map[int]bool // devices with our native program
+	known map[uint32]relayPortFlag
+
+	done     chan struct{}
+	stopOnce sync.Once
+	wg       sync.WaitGroup
+}
+
+func newPorts(h *netlink.Handle, table *ebpf.Map, log *slog.Logger) (*ports, error) {
+	p := &ports{
+		handle: h, table: table, log: log, xdp: map[int]bool{}, known: map[uint32]relayPortFlag{},
+		done: make(chan struct{}),
+	}
+	// The socket belongs to the network namespace of this thread, and so do the answers.
+	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_GENERIC)
+	if err != nil {
+		return nil, fmt.Errorf("open generic netlink: %w", err)
+	}
+	p.socket = &nl.SocketHandle{Socket: s}
+	if family, err := h.GenlFamilyGet(netdevFamily); err == nil {
+		p.family = family.ID
+	} else if !errors.Is(err, unix.ENOENT) {
+		p.log.Debug("no device features", "err", err)
+	}
+	return p, nil
+}
+
+// watch refreshes the map until stop.
+func (p *ports) watch() {
+	p.wg.Add(1)
+	go func() {
+		defer p.wg.Done()
+		tick := time.NewTicker(portsInterval)
+		defer tick.Stop()
+		failed := false
+		for {
+			select {
+			case <-p.done:
+				return
+			case <-tick.C:
+			}
+			err := p.refresh()
+			if err != nil && !failed {
+				p.log.Warn("which network devices take frames from XDP cannot be refreshed", "err", err)
+			}
+			failed = err != nil
+		}
+	}()
+}
+
+func (p *ports) stop() {
+	p.stopOnce.Do(func() {
+		close(p.done)
+		p.wg.Wait()
+		p.socket.Close()
+	})
+}
+
+// attached and detached tell where our native program is.
+func (p *ports) attached(index int) { p.mu.Lock(); p.xdp[index] = true; p.mu.Unlock() }
+func (p *ports) detached(index int) { p.mu.Lock(); delete(p.xdp, index); p.mu.Unlock() }
+
+// takes tells whether frames of XDP may leave by the device, as of the last refresh.
+func (p *ports) takes(index int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known[uint32(index)]&relayPortFlagPORT_XMIT != 0
+}
+
+// refresh asks the kernel and writes what has changed.
+func (p *ports) refresh() error {
+	links, err := p.handle.LinkList()
+	if err != nil {
+		return fmt.Errorf("list the network devices: %w", err)
+	}
+	features, err := p.features()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := map[uint32]relayPortFlag{}
+	for _, l := range links {
+		index := l.Attrs().Index
+		var flags relayPortFlag
+		if p.family != 0 {
+			flags = portOfFeatures(features[uint32(index)], l.Type() == "veth")
+		} else {
+			flags = portOfKind(l.Type() == "veth", p.xdp[index])
+		}
+		if flags != 0 {
+			now[uint32(index)] = flags
+		}
+	}
+	var errs []error
+	for index, flags := range now {
+		if p.known[index] != flags {
+			errs = append(errs, p.table.Update(index, flags, ebpf.UpdateAny))
+		}
+	}
+	for index := range maps.Keys(p.known) {
+		if _, ok := now[index]; !ok {
+			if err := p.table.Delete(index); !errors.Is(err, ebpf.ErrKeyNotExist) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	p.known = now
+	return errors.Join(errs...)
+}
+
+// portOfFeatures reads the XDP features of a device. A veth sends its own frames back the way it sends redirected ones;
+// others do what their driver lists.
+func portOfFeatures(features uint64, veth bool) relayPortFlag {
+	var flags relayPortFlag
+	if features&netdevXDPTransmit != 0 {
+		flags |= relayPortFlagPORT_XMIT
+	}
+	if veth && flags != 0 || !veth && features&netdevXDPBasic != 0 {
+		flags |= relayPortFlagPORT_TX
+	}
+	return flags
+}
+
+// portOfKind guesses for kernels that tell no features. A driver that took our program for native XDP sends frames as
+// well, but for a veth that depends on its peer, which cannot be asked.
+func portOfKind(veth, attached bool) relayPortFlag {
+	if veth || !attached {
+		return 0
+	}
+	return relayPortFlagPORT_XMIT | relayPortFlagPORT_TX
+}
+
+// features are the XDP features by device index.
+func (p *ports) features() (map[uint32]uint64, error) {
+	if p.family == 0 {
+		return nil, nil
+	}
+	req := nl.NewNetlinkRequest(int(p.family), unix.NLM_F_DUMP)
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_GENERIC: p.socket}
+	req.AddData(&nl.Genlmsg{Command: netdevCmdDevGet, Version: 1})
+	messages, err := req.Execute(unix.NETLINK_GENERIC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the features of the network devices: %w", err)
+	}
+	all := map[uint32]uint64{}
+	for _, m := range messages {
+		attrs, err := nl.ParseRouteAttr(m[nl.SizeofGenlmsg:])
+		if err != nil {
+			return nil, fmt.Errorf("features of a network device: %w", err)
+		}
+		var index uint32
+		var features uint64
+		for _, a := range attrs {
+			switch {
+			case a.Attr.Type == netdevAttrIndex && len(a.Value) >= 4:
+				index = binary.NativeEndian.Uint32(a.Value)
+			case a.Attr.Type == netdevAttrXDP && len(a.Value) >= 8:
+				features = binary.NativeEndian.Uint64(a.Value)
+			}
+		}
+		all[index] = features
+	}
+	return all, nil
+}

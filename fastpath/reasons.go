@@ -1,0 +1,103 @@
+package fastpath
+
+// ReasonCount says how many packets left the programs by one exit, on one kind of hook. A packet that XDP passes up is
+// counted there and once more by tc when that is attached behind.
+type ReasonCount struct {
+	Hook    Mode // XDP, TC or XDPGeneric
+	Number  int
+	Name    string
+	Meaning string
+	Packets uint64
+}
+
+// exits describes reasons.h for people.
+var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
+	relayReasonREASON_RELAYED:        {"relayed", "rewritten and sent"},
+	relayReasonREASON_OTHER_HOST:     {"other-host", "multicast, broadcast, or for another station"},
+	relayReasonREASON_VLAN:           {"vlan", "VLAN tagged: give the media address to the VLAN device"},
+	relayReasonREASON_NOT_IP:         {"not-ip", "neither IPv4 nor IPv6"},
+	relayReasonREASON_TRUNCATED:      {"truncated", "ends before the RTP header does"},
+	relayReasonREASON_IP_OPTIONS:     {"ip-options", "IPv4 options or IPv6 extension headers"},
+	relayReasonREASON_FRAGMENT:       {"fragment", "part of a fragmented packet"},
+	relayReasonREASON_IP_CHECKSUM:    {"ip-checksum", "damaged IPv4 header"},
+	relayReasonREASON_TTL:            {"ttl", "TTL or hop limit is 0"},
+	relayReasonREASON_LENGTH:         {"length", "IP, UDP and frame length disagree"},
+	relayReasonREASON_NOT_UDP:        {"not-udp", "another protocol than UDP"},
+	relayReasonREASON_UDP_CHECKSUM:   {"udp-checksum", "IPv6 without UDP checksum"},
+	relayReasonREASON_NOT_RTP:        {"not-rtp", "not RTP version 2: STUN, DTLS, keep-alives, other UDP"},
+	relayReasonREASON_NO_FLOW:        {"no-flow", "no flow is installed for the local address and port"},
+	relayReasonREASON_ACTION:         {"action", "the flow is of another version of this program"},
+	relayReasonREASON_FOREIGN_DROP:   {"foreign-drop", "not from the learnt source; dropped"},
+	relayReasonREASON_FOREIGN:        {"foreign", "not from the learnt source; left to the socket"},
+	relayReasonREASON_RTCP:           {"rtcp", "RTCP on the RTP port"},
+	relayReasonREASON_PAYLOAD_TYPE:   {"payload-type", "payload type that the flow does not admit"},
+	relayReasonREASON_GSO:            {"gso", "several datagrams in one buffer"},
+	relayReasonREASON_FORWARDING_OFF: {"forwarding-off", "routes cannot be looked up: set net.ipv4.conf.lo.forwarding or net.ipv6.conf.lo.forwarding to 1"},
+	relayReasonREASON_NO_ROUTE:       {"no-route", "no route, or the destination is this host"},
+	relayReasonREASON_NO_NEIGHBOUR:   {"no-neighbour", "the next hop's MAC address is not known yet"},
+	relayReasonREASON_TOO_BIG:        {"too-big", "longer than the MTU of the path"},
+	relayReasonREASON_PORT:           {"port", "the egress device takes no frames from XDP (a veth does when its peer has GRO on); tc serves it"},
+	relayReasonREASON_CHECKSUM:       {"checksum", "the UDP checksum could not be made"},
+}
+
+// Reasons are the exits of the programs with their packets, all CPUs together, for the hooks in use. It may be called
+// at any time; a plane without programs has none.
+func (p *Plane) Reasons() []ReasonCount {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.closed || p.maps.Exits == nil {
+		return nil
+	}
+	hooks := p.hooks()
+	rows := make([]ReasonCount, 0, len(hooks)*len(exits))
+	var cpus []relayExitCount
+	for number, exit := range exits {
+		if err := p.maps.Exits.Lookup(relayReason(number), &cpus); err != nil {
+			p.log.Error("exit counters of the kernel plane cannot be read", "err", err)
+			return nil
+		}
+		for _, hook := range hooks {
+			row := ReasonCount{Hook: hook, Number: number, Name: exit.name, Meaning: exit.meaning}
+			for i := range cpus {
+				row.Packets += cpus[i].of(hook)
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+func (c *relayExitCount) of(hook Mode) uint64 {
+	switch hook {
+	case XDP:
+		return c.Xdp
+	case TC:
+		return c.Tc
+	}
+	return c.XdpGeneric
+}
+
+// hooks are those that may count: XDP has tc behind it.
+func (p *Plane) hooks() []Mode {
+	var xdp, tc, generic bool
+	for _, d := range p.devices {
+		switch d.Engine {
+		case XDP:
+			xdp, tc = true, true
+		case TC:
+			tc = true
+		case XDPGeneric:
+			generic = true
+		}
+	}
+	var hooks []Mode
+	for _, h := range []struct {
+		mode Mode
+		used bool
+	}{{XDP, xdp}, {TC, tc}, {XDPGeneric, generic}} {
+		if h.used {
+			hooks = append(hooks, h.mode)
+		}
+	}
+	return hooks
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: (MIT OR GPL-2.0-only)
+// The programs of the benchmark rig: where packets come from, where they end, and the least a proxy could do.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#define HEAD_WORDS 7      // Ethernet, IPv4, UDP and RTP headers and two bytes of payload
+#define FRAME_LEN 214     // the headers and 160 bytes of G.711
+#define CSUM_OFFSET 40    // of the UDP checksum
+#define SEQUENCE_OFFSET 44 // of the RTP sequence number
+#define STAMP_OFFSET 46   // of the RTP time stamp
+#define FRAME_SAMPLES 160 // 20 ms at 8 kHz
+
+// One call's caller as seen on the wire, and where its RTP stream is.
+struct flow {
+	__u64 head[HEAD_WORDS]; // as sent, but with a zero sequence number, time stamp and UDP checksum
+	__u32 sum;              // one's complement sum of all that the UDP checksum covers in such a packet
+	__u32 stamp;            // RTP time stamp of the next packet
+	__u16 sequence;         // RTP sequence number of the next packet
+	__u16 pad[3];
+};
+_Static_assert(sizeof(struct flow) == 72, "the Go side writes this struct");
+
+// The callers by number. Written by the benchmark before a run, read and advanced by generate.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); // set when the number of calls is known
+	__type(key, __u32);
+	__type(value, struct flow);
+} flows SEC(".maps");
+
+const volatile __u32 calls;        // callers in use
+const volatile __u32 window;       // most packets under way
+const volatile __u32 caller_index; // the caller's device in the caller's host
+const volatile __u32 callee_index; // the device towards the callee in the proxy's host
+
+// Packets started and ended. Everything runs on one CPU, so plain additions do.
+__u64 sent, sunk;
+__u32 next;
+
+// Sends the next packet of the next caller. While the window is full the frame is dropped: the test run calls again.
+SEC("xdp")
+int generate(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	__u32 i = next;
+
+	if (sent - sunk >= window || data + FRAME_LEN > end)
+		return XDP_DROP;
+	struct flow *flow = bpf_map_lookup_elem(&flows, &i);
+	if (!flow)
+		return XDP_DROP;
+	next = i + 1 < calls ? i + 1 : 0;
+
+	// The frame comes back from the last packet as the proxy left it, so all of the headers are written.
+	__u64 *head = data;
+	for (int w = 0; w < HEAD_WORDS; w++)
+		head[w] = flow->head[w];
+	__u16 sequence = __builtin_bswap16(flow->sequence);
+	__u32 stamp = __builtin_bswap32(flow->stamp);
+	*(__u16 *)(data + SEQUENCE_OFFSET) = sequence;
+	__builtin_memcpy(data + STAMP_OFFSET, &stamp, sizeof(stamp));
+	flow->sequence++;
+	flow->stamp += FRAME_SAMPLES;
+
+	__u32 sum = flow->sum + sequence + (stamp & 0xffff) + (stamp >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum += sum >> 16;
+	__u16 csum = ~sum;
+	*(__u16 *)(data + CSUM_OFFSET) = csum ? csum : 0xffff; // zero means no checksum
+
+	sent++;
+	return bpf_redirect(caller_index, 0);
+}
+
+// Ends the packets of generate at the callee, which have a length of their own; others go on to the host.
+SEC("xdp")
+int sink(struct xdp_md *ctx)
+{
+	if (ctx->data_end - ctx->data != FRAME_LEN)
+		return XDP_PASS;
+	sunk++;
+	return XDP_DROP;
+}
+
+// The floor: moves packets to the callee and looks at nothing.
+SEC("xdp")
+int bare_redirect(struct xdp_md *ctx)
+{
+	return bpf_redirect(callee_index, 0);
+}
+
+char _license[] SEC("license") = "Dual MIT/GPL";

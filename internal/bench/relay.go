@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+const (
+	leadIn = 100 * time.Millisecond // of every run, not counted
+
+	maxLoss        = 0.001 // share of packets; a run that loses more has no figure
+	kernelShare    = 0.10  // of the CPU, the most a proxy may use while the kernel relays
+	userspaceShare = 0.30  // of the CPU, the least a proxy uses while it relays itself
+
+	settleBurst    = 100 * time.Millisecond
+	settlePatience = 15 * time.Second
+)
+
+// line is a rig with a subject in it, ready for runs.
+type line struct {
+	subject subject
+	rig     *rig
+	daemon  *daemon // nil without a proxy
+	ends    *ends   // nil without a proxy
+}
+
+// newLine starts the subject, sets up calls and makes both ends of each known to the proxy.
+func newLine(ctx context.Context, s subject, calls int) (l *line, err error) {
+	l = &line{subject: s}
+	if l.rig, err = newRig(); err != nil {
+		return nil, err
+	}
+	if s.command == nil {
+		err = l.bare(calls)
+	} else {
+		err = l.proxied(ctx, calls)
+	}
+	if err == nil {
+		err = l.rig.attach(l.rig.callee, "proxy", l.rig.bpf.Sink)
+	}
+	if err == nil {
+		err = l.settle(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// bare has the floor program in the place of a proxy.
+func (l *line) bare(calls int) error {
+	from, err := l.rig.caller.Device("proxy")
+	if err != nil {
+		return err
+	}
+	to, err := l.rig.proxy.Device("caller")
+	if err != nil {
+		return err
+	}
+	var streams []stream
+	for i, c := range newCalls("floor", calls) {
+		streams = append(streams, stream{
+			srcMAC: from.HardwareAddr, dstMAC: to.HardwareAddr, ssrc: uint32(i + 1),
+			src: c.caller, dst: netip.AddrPortFrom(proxyToCaller, c.caller.Port()),
+		})
+	}
+	if err := l.rig.load(streams); err != nil {
+		return err
+	}
+	return l.rig.attach(l.rig.proxy, "caller", l.rig.bpf.BareRedirect)
+}
+
+func (l *line) proxied(ctx context.Context, n int) (err error) {
+	if l.daemon, err = startDaemon(l.rig, l.subject.command); err != nil {
+		return err
+	}
+	calls := newCalls("relay", n)
+	if err := l.daemon.client.setUp(calls); err != nil {
+		return l.daemon.explain(err)
+	}
+	if l.ends, err = openEnds(l.rig, calls); err != nil {
+		return err
+	}
+	if err := l.ends.learn(ctx); err != nil {
+		return l.daemon.explain(err)
+	}
+	streams, err := l.ends.streams(l.rig)
+	if err != nil {
+		return err
+	}
+	return l.rig.load(streams)
+}
+
+// settle runs until the packets are relayed where they should be: the flows of all calls may take a while to reach the
+// kernel, and a proxy may want to see packets from both ends on the way.
+func (l *line) settle(ctx context.Context) error {
+	for deadline := time.Now().Add(settlePatience); ; {
+		s, err := l.rig.run(ctx, settleBurst, settleBurst, l.cpuTime)
+		if err != nil {
+			return err
+		}
+		err = l.checkPlane(s)
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return l.daemon.explain(err)
+		}
+		if err := l.ends.send(); err != nil {
+			return err
+		}
+		if err := sleep(ctx, learnInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// run makes one run and refuses a figure that would say something else than it seems to.
+func (l *line) run(ctx context.Context, length time.Duration) (sample, error) {
+	s, err := l.rig.run(ctx, leadIn, length, l.cpuTime)
+	if err != nil {
+		return s, err
+	}
+	if float64(s.lost) > maxLoss*float64(s.sent) {
+		return s, fmt.Errorf("%d of %d packets were lost", s.lost, s.sent)
+	}
+	return s, l.checkPlane(s)
+}
+
+// checkPlane tells by the proxy's CPU time whether it or the kernel relayed.
+func (l *line) checkPlane(s sample) error {
+	share := s.share()
+	switch {
+	case l.subject.plane == kernel && share > kernelShare:
+		return fmt.Errorf("the proxy used %.0f %% of the CPU: not all packets are relayed in the kernel", 100*share)
+	case l.subject.plane == userspace && share < userspaceShare:
+		return fmt.Errorf("the proxy used %.0f %% of the CPU: it does not relay the packets", 100*share)
+	}
+	return nil
+}
+
+func (l *line) cpuTime() (time.Duration, error) {
+	if l.daemon == nil {
+		return 0, nil
+	}
+	return l.daemon.cpuTime()
+}
+
+// Close takes the line down.
+func (l *line) Close() error {
+	var errs []error
+	if l.ends != nil {
+		l.ends.Close()
+	}
+	if l.daemon != nil {
+		errs = append(errs, l.daemon.Close())
+	}
+	return errors.Join(append(errs, l.rig.Close())...)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// report is all that one benchmark found. Its JSON form is what --json prints.
+type report struct {
+	Machine    facts    `json:"machine"`
+	Relay      []result `json:"relay"`      // nanoseconds per packet
+	Signalling []result `json:"signalling"` // offers with their answers per second
+}
+
+// result is the outcome of the runs of one subject.
+type result struct {
+	Subject string    `json:"subject"`
+	Title   string    `json:"title"`
+	Calls   int       `json:"calls"` // at the same time in a relay run, in all in a signalling run
+	Runs    []float64 `json:"runs"`  // in the order they were made
+	Min     float64   `json:"min"`
+	Median  float64   `json:"median"`
+	Max     float64   `json:"max"`
+
+	Sent uint64 `json:"sent,omitempty"` // packets, all runs together
+	Lost uint64 `json:"lost"`           // likewise
+
+	ProxyShare  float64 `json:"proxy_cpu_share"`            // of its CPU, mean of the runs
+	ClientShare float64 `json:"client_cpu_share,omitempty"` // likewise, signalling only
+
+	ToFloor float64 `json:"times_floor,omitempty"`                // the median over the floor's
+	ToPeer  float64 `json:"times_as_fast_as_rtpengine,omitempty"` // the medians, so that more is better
+	Problem string  `json:"problem,omitempty"`                    // why there is no figure
+}
+
+func newResult(s subject, calls int) result {
+	return result{Subject: s.name, Title: s.title, Calls: calls, Runs: []float64{}}
+}
+
+// fail notes why the subject has no figure; the first reason stands.
+func (r *result) fail(err error) {
+	if r.Problem == "" {
+		r.Problem = err.Error()
+	}
+}
+
+func (r *result) measured() bool { return r.Problem == "" && len(r.Runs) > 0 }
+
+// summarise fills in minimum, median and maximum.
+func (r *result) summarise() {
+	if !r.measured() {
+		return
+	}
+	sorted := slices.Sorted(slices.Values(r.Runs))
+	r.Min, r.Max = sorted[0], sorted[len(sorted)-1]
+	middle := len(sorted) / 2
+	r.Median = sorted[middle]
+	if len(sorted)%2 == 0 {
+		r.Median = (sorted[middle-1] + sorted[middle]) / 2
+	}
+	r.ProxyShare /= float64(len(r.Runs))
+	r.ClientShare /= float64(len(r.Runs))
+}
+
+// compare fills in the ratios within relay and within signalling results.
+func (r *report) compare() {
+	for i := range r.Relay {
+		a := &r.Relay[i]
+		if floor := find(r.Relay, floorName, a.Calls); floor != nil && a.measured() {
+			a.ToFloor = a.Median / floor.Median
+		}
+		if peer := find(r.Relay, peerName, a.Calls); peer != nil && a.measured() {
+			a.ToPeer = peer.Median / a.Median
+		}
+	}
+	for i := range r.Signalling {
+		a := &r.Signalling[i]
+		if peer := find(r.Signalling, peerName, a.Calls); peer != nil && a.measured() {
+			a.ToPeer = a.Median / peer.Median
+		}
+	}
+}
+
+func find(results []result, subject string, calls int) *result {
+	for i := range results {
+		if r := &results[i]; r.Subject == subject && r.Calls == calls && r.measured() {
+			return r
+		}
+	}
+	return nil
+}
+
+// problems counts the results without a figure.
+func (r *report) problems() (n int) {
+	for _, list := range [][]result{r.Relay, r.Signalling} {
+		for i := range list {
+			if !list[i].measured() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// print writes the report for people.
+func (r *report) print(w io.Writer) {
+	fmt.Fprintln(w, r.Machine)
+	if len(r.Relay) > 0 {
+		fmt.Fprintln(w, "\nOne packet from caller to callee, in ns, with generator and sink, on one CPU:")
+		table(w, "calls\trelay\tmin\tmedian\tmax\tx floor\tx as fast as rtpengine\tlost", r.Relay, func(a *result) string {
+			return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%s\t%s\t%d",
+				a.Min, a.Median, a.Max, ratio(a.ToFloor), ratio(a.ToPeer), a.Lost)
+		})
+	}
+	if len(r.Signalling) > 0 {
+		fmt.Fprintln(w, "\nOffers with their answers per second, the proxy on one CPU and the client on another:")
+		table(w, "calls\tproxy\tmin\tmedian\tmax\tx rtpengine\tproxy CPU\tclient CPU", r.Signalling, func(a *result) string {
+			return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%s\t%.0f %%\t%.0f %%",
+				a.Min, a.Median, a.Max, ratio(a.ToPeer), 100*a.ProxyShare, 100*a.ClientShare)
+		})
+	}
+	for _, list := range [][]result{r.Relay, r.Signalling} {
+		for _, a := range list {
+			if a.Problem != "" {
+				fmt.Fprintf(w, "\n%s, %d calls: not measured: %s\n", a.Title, a.Calls, a.Problem)
+			}
+		}
+	}
+}
+
+func table(w io.Writer, header string, results []result, row func(*result) string) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, header)
+	for _, a := range results {
+		figures := "not measured" + strings.Repeat("\t", strings.Count(header, "\t")-2) // keeps the columns together
+		if a.measured() {
+			figures = row(&a)
+		}
+		fmt.Fprintf(tw, "%d\t%s\t%s\n", a.Calls, a.Title, figures)
+	}
+	tw.Flush()
+}
+
+func ratio(x float64) string {
+	if x == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", x)
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/weir-media/weir/internal/netrig"
+)
+
+// The addresses of a rig. Every rig has namespaces of its own, so all use the same ones.
+var (
+	callerAddr    = netip.MustParseAddr("10.88.1.2")
+	proxyToCaller = netip.MustParseAddr("10.88.1.1")
+	proxyToCallee = netip.MustParseAddr("10.88.2.1")
+	calleeAddr    = netip.MustParseAddr("10.88.2.2")
+)
+
+// window is the most packets a rig has under way. A veth ring holds 256; less leaves room in the socket buffers.
+const window = 128
+
+// rig is a caller, a proxy and a callee in a row, with the generator at the caller and the sink at the callee.
+type rig struct {
+	net                   *netrig.Rig
+	caller, proxy, callee *netrig.Host
+
+	bpf   rigObjects
+	frame []byte      // what the generator starts from
+	links []link.Link // kept, as a collected link detaches its program
+}
+
+func newRig() (r *rig, err error) {
+	r = &rig{}
+	if r.net, err = netrig.New(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	for name, host := range map[string]**netrig.Host{"caller": &r.caller, "proxy": &r.proxy, "callee": &r.callee} {
+		if *host, err = r.net.Host(name); err != nil {
+			return nil, err
+		}
+	}
+	end := func(h *netrig.Host, device string, addr netip.Addr) netrig.End {
+		return netrig.End{
+			Host: h, Device: device, Addrs: []netip.Prefix{netip.PrefixFrom(addr, 24)}, GRO: true, Neighbours: true,
+		}
+	}
+	if err = r.net.Link(end(r.caller, "proxy", callerAddr), end(r.proxy, "caller", proxyToCaller)); err != nil {
+		return nil, err
+	}
+	err = r.net.Link(end(r.proxy, "callee", proxyToCallee), end(r.callee, "proxy", calleeAddr))
+	return r, err
+}
+
+// load prepares the programs for streams, one of which is next in turn for every packet.
+func (r *rig) load(streams []stream) error {
+	out, err := r.caller.Device("proxy")
+	if err != nil {
+		return err
+	}
+	onward, err := r.proxy.Device("callee")
+	if err != nil {
+		return err
+	}
+	spec, err := loadRig()
+	if err != nil {
+		return err
+	}
+	spec.Maps[rigMapFlows].MaxEntries = uint32(len(streams))
+	for name, value := range map[string]uint32{
+		rigVarCalls:       uint32(len(streams)),
+		rigVarWindow:      window,
+		rigVarCallerIndex: uint32(out.Index),
+		rigVarCalleeIndex: uint32(onward.Index),
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return err
+		}
+	}
+	if err := spec.LoadAndAssign(&r.bpf, nil); err != nil {
+		return fmt.Errorf("load the rig's programs: %w", err)
+	}
+	for i, s := range streams {
+		flow := s.flow()
+		if err := r.bpf.Flows.Put(uint32(i), &flow); err != nil {
+			return fmt.Errorf("flow %d: %w", i, err)
+		}
+	}
+	r.frame = streams[0].frame()
+	return nil
+}
+
+// attach puts a program on a device and keeps it there until Close.
+func (r *rig) attach(host *netrig.Host, device string, prog *ebpf.Program) error {
+	return host.Do(func() error {
+		dev, err := net.InterfaceByName(device)
+		if err != nil {
+			return err
+		}
+		l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: dev.Index, Flags: link.XDPDriverMode})
+		if err != nil {
+			return fmt.Errorf("attach to %s: %w", device, err)
+		}
+		r.links = append(r.links, l)
+		return nil
+	})
+}
+
+// sample is what one run measured.
+type sample struct {
+	nsPerPacket float64
+	packets     uint64        // ended in the measured window
+	lost        uint64        // of the whole run, with its lead-in
+	sent        uint64        // likewise
+	proxyTime   time.Duration // CPU time of the proxy's process in the measured window
+	window      time.Duration
+}
+
+// share is the part of the measured CPU that the proxy's process had.
+func (s sample) share() float64 { return s.proxyTime.Seconds() / s.window.Seconds() }
+
+// cpuClock reads the CPU time of a proxy so far.
+type cpuClock func() (time.Duration, error)
+
+// run generates for leadIn, then measures for length.
+func (r *rig) run(ctx context.Context, leadIn, length time.Duration, proxy cpuClock) (sample, error) {
+	for _, v := range []*ebpf.Variable{r.bpf.Sent, r.bpf.Sunk} {
+		if err := v.Set(uint64(0)); err != nil {
+			return sample{}, err
+		}
+	}
+	g := startGenerator(r.caller, r.bpf.Generate, r.frame)
+	s, err := r.measure(ctx, leadIn, length, proxy)
+	if err := errors.Join(err, g.stop()); err != nil {
+		return sample{}, err
+	}
+	if s.packets == 0 {
+		return sample{}, errors.New("no packet reached the callee")
+	}
+	s.sent, s.lost, err = r.drain()
+	return s, err
+}
+
+func (r *rig) measure(ctx context.Context, leadIn, length time.Duration, proxy cpuClock) (sample, error) {
+	if err := sleep(ctx, leadIn); err != nil {
+		return sample{}, err
+	}
+	proxyBefore, err := proxy()
+	if err != nil {
+		return sample{}, err
+	}
+	packetsBefore, err := r.count(r.bpf.Sunk)
+	start := time.Now()
+	if err != nil {
+		return sample{}, err
+	}
+	if err := sleep(ctx, length); err != nil {
+		return sample{}, err
+	}
+	packets, err := r.count(r.bpf.Sunk)
+	elapsed := time.Since(start)
+	if err != nil {
+		return sample{}, err
+	}
+	proxyAfter, err := proxy()
+	if err != nil {
+		return sample{}, err
+	}
+	s := sample{packets: packets - packetsBefore, proxyTime: proxyAfter - proxyBefore, window: elapsed}
+	s.nsPerPacket = float64(elapsed.Nanoseconds()) / float64(s.packets)
+	return s, nil
+}
+
+// drain waits until the packets under way have ended, or until none has ended for a while: those are lost.
+func (r *rig) drain() (sent, lost uint64, err error) {
+	const patience = 100 * time.Millisecond
+	if sent, err = r.count(r.bpf.Sent); err != nil {
+		return 0, 0, err
+	}
+	for last, since := uint64(0), time.Now(); ; time.Sleep(time.Millisecond) {
+		sunk, err := r.count(r.bpf.Sunk)
+		if err != nil {
+			return 0, 0, err
+		}
+		if sunk >= sent || sunk == last && time.Since(since) > patience {
+			return sent, max(sent, sunk) - sunk, nil
+		}
+		if sunk != last {
+			last, since = sunk, time.Now()
+		}
+	}
+}
+
+func (r *rig) count(v *ebpf.Variable) (n uint64, err error) {
+	err = v.Get(&n)
+	return n, err
+}
+
+// Close takes the whole rig down.
+func (r *rig) Close() error {
+	var errs []error
+	for _, l := range r.links {
+		errs = append(errs, l.Close())
+	}
+	if r.bpf.Generate != nil {
+		errs = append(errs, r.bpf.Close())
+	}
+	return errors.Join(append(errs, r.net.Close())...)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,72 @@
+package media
+
+// Drop numbers the reasons for which userspace does not relay a packet.
+type Drop uint8
+
+// The reasons. New ones are added at the end, so that numbers keep their meaning.
+const (
+	DropNotReady      Drop = iota // the leg has no settings yet
+	DropGarbage                   // neither RTP, RTCP, DTLS, ZRTP nor STUN
+	DropBadRTP                    // the header contradicts the length
+	DropBadRTCP                   // the header contradicts the length
+	DropSTUN                      // no ICE agent on this leg
+	DropForeign                   // the source is not the peer
+	DropEarly                     // delayed learning has not begun and the source is not the signalled address
+	DropMuted                     // the leg is muted
+	DropNoSink                    // nobody hears this kind of packet from this leg
+	DropNoDestination             // the hearer's address is neither signalled nor learnt
+	DropSinkClosed                // the hearer's leg is closed
+	DropRTPOnRTCP                 // RTP on a port for RTCP
+	DropTooLong                   // longer than a UDP datagram of the plane may be
+	DropSend                      // the kernel refused to send
+	DropFault                     // a fault while the packet was handled
+
+	dropCount
+)
+
+var dropNames = [dropCount]string{
+	DropNotReady:      "leg not ready",
+	DropGarbage:       "unknown kind of packet",
+	DropBadRTP:        "broken RTP header",
+	DropBadRTCP:       "broken RTCP header",
+	DropSTUN:          "STUN without ICE",
+	DropForeign:       "foreign source",
+	DropEarly:         "before delayed learning",
+	DropMuted:         "muted",
+	DropNoSink:        "no hearer",
+	DropNoDestination: "destination unknown",
+	DropSinkClosed:    "hearer closed",
+	DropRTPOnRTCP:     "RTP on RTCP port",
+	DropTooLong:       "too long",
+	DropSend:          "send failed",
+	DropFault:         "fault",
+}
+
+// String returns the reason in words; the words are a closed set and fit as a metric label.
+func (d Drop) String() string {
+	if d < dropCount {
+		return dropNames[d]
+	}
+	return "unknown reason"
+}
+
+// Drops counts packets by reason, indexed by Drop.
+type Drops [dropCount]uint64
+
+// Sum returns the count over all reasons.
+func (d *Drops) Sum() uint64 {
+	var n uint64
+	for _, v := range d {
+		n += v
+	}
+	return n
+}
+
+// errors counts what went wrong, as against what was kept out or held back on purpose.
+func (d *Drops) errors() uint64 {
+	var n uint64
+	for _, r := range []Drop{DropGarbage, DropBadRTP, DropBadRTCP, DropRTPOnRTCP, DropTooLong, DropSend, DropFault} {
+		n += d[r]
+	}
+	return n
+}

@@ -1,0 +1,121 @@
+package media
+
+import (
+	"net/netip"
+	"time"
+)
+
+const (
+	learnWindow   = 3 * time.Second // as users of endpoint-learning know it
+	confirmations = 5               // packets from exactly the signalled source that end the window early
+)
+
+// rank orders sources by how well they fit the signalled one.
+type rank uint8
+
+const (
+	rankAny rank = iota
+	rankPort
+	rankAddr
+	rankExact
+)
+
+func rankOf(signalled, source netip.AddrPort) rank {
+	switch {
+	case !signalled.IsValid():
+		return rankAny
+	case source == signalled:
+		return rankExact
+	case source.Addr() == signalled.Addr():
+		return rankAddr
+	case source.Port() == signalled.Port():
+		return rankPort
+	}
+	return rankAny
+}
+
+// verdict is what learning says to a packet.
+type verdict uint8
+
+const (
+	accept verdict = iota
+	refuse         // foreign source
+	early          // delayed learning has not begun
+)
+
+// learner is the state machine that finds a leg's peer. Only the leg's worker uses it; the zero value is ready.
+type learner struct {
+	epoch  uint32
+	source netip.AddrPort // valid once chosen
+	rank   rank
+	exact  uint8         // packets from exactly the signalled source
+	begun  bool          // a packet was ranked
+	first  time.Duration // when
+	closed bool          // source is final, but for handover
+}
+
+// restart forgets everything if the plan is of another epoch.
+func (l *learner) restart(p *plan) {
+	if l.epoch != p.Epoch {
+		*l = learner{epoch: p.Epoch}
+	}
+}
+
+// see judges a packet and learns from it. It reports whether source or closed changed.
+func (l *learner) see(p *plan, source netip.AddrPort, now time.Duration) (v verdict, changed bool) {
+	mode := p.learning()
+	if mode == LearnOff {
+		if source != p.Signalled {
+			return refuse, false
+		}
+		return accept, false
+	}
+	if l.closed {
+		switch {
+		case source == l.source:
+			return accept, false
+		case p.Handover:
+			l.source = source
+			return accept, true
+		}
+		return refuse, false
+	}
+	if p.Muted && !p.Signalled.IsValid() {
+		return accept, false // the peer has not spoken, so nobody can be told from a stranger
+	}
+	if mode == LearnHeuristic {
+		return l.weigh(p, source, now)
+	}
+	if mode == LearnDelayed && now-p.began < learnWindow {
+		if rankOf(p.Signalled, source) >= rankAddr {
+			return accept, false
+		}
+		return early, false
+	}
+	l.source, l.closed = source, true
+	return accept, true
+}
+
+// weigh is see for LearnHeuristic with the window open.
+func (l *learner) weigh(p *plan, source netip.AddrPort, now time.Duration) (v verdict, changed bool) {
+	if !l.begun {
+		l.begun, l.first = true, now
+	}
+	if source != l.source {
+		r := rankOf(p.Signalled, source)
+		better := r > l.rank && (r == rankExact || !p.Strict)
+		if l.source.IsValid() && !better && !(p.Handover && r == l.rank) {
+			return refuse, false
+		}
+		l.source, l.rank, changed = source, r, true
+	}
+	if l.rank == rankExact {
+		l.exact++
+	}
+	// The window ends with a packet of the chosen source, not with the clock: a single early packet of a stranger is
+	// then not enough to shut out a peer that begins late.
+	if l.exact >= confirmations || now-l.first >= learnWindow {
+		l.closed, changed = true, true
+	}
+	return accept, changed
+}

@@ -1,0 +1,222 @@
+package media
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestLearning(t *testing.T) {
+	ap := netip.MustParseAddrPort
+	signalled := ap("192.0.2.1:4000")
+	sameAddr, sameAddr2 := ap("192.0.2.1:5000"), ap("192.0.2.1:5001")
+	samePort := ap("198.51.100.1:4000")
+	other, other2 := ap("203.0.113.7:7000"), ap("203.0.113.8:8000")
+	var none netip.AddrPort
+
+	type step struct {
+		at     time.Duration // since the settings were applied
+		from   netip.AddrPort
+		want   verdict
+		source netip.AddrPort // afterwards
+		closed bool
+	}
+	// repeat is n packets, 20 ms apart.
+	repeat := func(n int, s step) (all []step) {
+		for range n {
+			all = append(all, s)
+			s.at += 20 * time.Millisecond
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name     string
+		settings Settings
+		steps    []step
+	}{
+		{"heuristic: five packets from exactly the signalled source close", Settings{Signalled: signalled}, append(
+			repeat(4, step{0, signalled, accept, signalled, false}),
+			step{time.Second, signalled, accept, signalled, true},
+			step{time.Second, other, refuse, signalled, true},
+		)},
+		{"heuristic: a better source displaces a worse one, step by step", Settings{Signalled: signalled}, []step{
+			{0, other, accept, other, false},
+			{1, samePort, accept, samePort, false},
+			{2, sameAddr, accept, sameAddr, false},
+			{3, signalled, accept, signalled, false},
+			{4, sameAddr, refuse, signalled, false},
+			{5, samePort, refuse, signalled, false},
+			{6, other, refuse, signalled, false},
+		}},
+		{"heuristic: the first one stays among equals", Settings{Signalled: signalled}, []step{
+			{0, sameAddr, accept, sameAddr, false},
+			{1, sameAddr2, refuse, sameAddr, false},
+			{2, sameAddr, accept, sameAddr, false},
+		}},
+		{"heuristic: the window closes 3 s after the first packet with the best source", Settings{Signalled: signalled}, []step{
+			{10 * time.Second, sameAddr, accept, sameAddr, false},
+			{12999 * time.Millisecond, sameAddr, accept, sameAddr, false},
+			{13 * time.Second, sameAddr, accept, sameAddr, true},
+			{14 * time.Second, signalled, refuse, sameAddr, true},
+		}},
+		{"heuristic: one early stranger does not shut out a late peer", Settings{Signalled: signalled}, []step{
+			{0, other, accept, other, false},
+			{20 * time.Second, signalled, accept, signalled, true},
+			{21 * time.Second, other, refuse, signalled, true},
+		}},
+		{"heuristic: without a signalled peer all sources are equal", Settings{}, []step{
+			{0, other, accept, other, false},
+			{1, other2, refuse, other, false},
+			{3 * time.Second, other, accept, other, true},
+		}},
+		{"strict: only exactly the signalled source displaces a chosen one", Settings{Signalled: signalled, Strict: true}, []step{
+			{0, other, accept, other, false},
+			{1, samePort, refuse, other, false},
+			{2, sameAddr, refuse, other, false},
+			{3, signalled, accept, signalled, false},
+		}},
+		{"handover: a later source takes over, before closing among equals, then from anywhere",
+			Settings{Signalled: signalled, Handover: true}, []step{
+				{0, sameAddr, accept, sameAddr, false},
+				{1, sameAddr2, accept, sameAddr2, false},
+				{2, other, refuse, sameAddr2, false},
+				{3 * time.Second, sameAddr2, accept, sameAddr2, true},
+				{4 * time.Second, other, accept, other, true},
+				{5 * time.Second, other2, accept, other2, true},
+			}},
+		{"off: only the signalled source", Settings{Signalled: signalled, Learning: LearnOff}, []step{
+			{0, other, refuse, none, false},
+			{1, sameAddr, refuse, none, false},
+			{2, signalled, accept, none, false},
+			{9 * time.Second, other, refuse, none, false},
+		}},
+		{"off: nobody when nothing is signalled", Settings{Learning: LearnOff}, []step{
+			{0, other, refuse, none, false},
+		}},
+		{"off: handover does not open it", Settings{Signalled: signalled, Learning: LearnOff, Handover: true}, []step{
+			{0, signalled, accept, none, false},
+			{1, other, refuse, none, false},
+		}},
+		{"off and asymmetric: the source is learnt to refuse others",
+			Settings{Signalled: signalled, Learning: LearnOff, Asymmetric: true}, []step{
+				{0, other, accept, other, false},
+				{3 * time.Second, other, accept, other, true},
+				{3 * time.Second, other2, refuse, other, true},
+			}},
+		{"immediate: the first source, whatever is signalled", Settings{Signalled: signalled, Learning: LearnImmediate}, []step{
+			{0, other, accept, other, true},
+			{1, signalled, refuse, other, true},
+		}},
+		{"delayed: the signalled address is relayed meanwhile, then the first source is taken",
+			Settings{Signalled: signalled, Learning: LearnDelayed}, []step{
+				{0, signalled, accept, none, false},
+				{1, sameAddr, accept, none, false},
+				{2, samePort, early, none, false},
+				{3, other, early, none, false},
+				{3 * time.Second, other, accept, other, true},
+				{4 * time.Second, signalled, refuse, other, true},
+			}},
+		{"delayed: without a signalled peer nobody is taken early", Settings{Learning: LearnDelayed}, []step{
+			{0, other, early, none, false},
+			{3 * time.Second, other2, accept, other2, true},
+		}},
+		{"muted before the peer has spoken: nothing is learnt", Settings{Muted: true}, []step{
+			{0, other, accept, none, false},
+			{9 * time.Second, other2, accept, none, false},
+		}},
+		{"muted later on: learning goes on", Settings{Muted: true, Signalled: signalled}, append(
+			repeat(4, step{0, signalled, accept, signalled, false}),
+			step{time.Second, signalled, accept, signalled, true},
+		)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const began = time.Hour
+			p := newPlan(c.settings, ap("10.0.0.1:30000"), nil, began)
+			var l learner
+			l.restart(p)
+			for i, s := range c.steps {
+				source, closed := l.source, l.closed
+				got, changed := l.see(p, s.from, began+s.at)
+				if got != s.want || l.source != s.source || l.closed != s.closed {
+					t.Fatalf("step %d, packet from %v: verdict %v, source %v, closed %v; want %v, %v, %v",
+						i, s.from, got, l.source, l.closed, s.want, s.source, s.closed)
+				}
+				if changed != (source != l.source || closed != l.closed) {
+					t.Fatalf("step %d: reported as changed: %v", i, changed)
+				}
+			}
+		})
+	}
+}
+
+func TestLearningStartsAgainWithANewEpochOnly(t *testing.T) {
+	ap := netip.MustParseAddrPort
+	local, source := ap("10.0.0.1:30000"), ap("203.0.113.7:7000")
+	first := newPlan(Settings{Epoch: 1, Learning: LearnImmediate}, local, nil, time.Second)
+	var l learner
+	l.restart(first)
+	l.see(first, source, time.Second)
+	same := newPlan(Settings{Epoch: 1, Learning: LearnImmediate, TOS: 8}, local, first, time.Minute)
+	if same.began != time.Second {
+		t.Errorf("the epoch began at %v, want 1s", same.began)
+	}
+	if l.restart(same); l.source != source || !l.closed {
+		t.Errorf("the same epoch forgot the source: %+v", l)
+	}
+	next := newPlan(Settings{Epoch: 2, Learning: LearnImmediate}, local, same, time.Minute)
+	if next.began != time.Minute {
+		t.Errorf("the new epoch began at %v, want 1m", next.began)
+	}
+	if l.restart(next); l.source.IsValid() || l.closed {
+		t.Errorf("a new epoch kept the source: %+v", l)
+	}
+}
+
+func TestPlanTakesOnlySignalledAddressesItCanSendTo(t *testing.T) {
+	local4 := netip.MustParseAddrPort("10.0.0.1:30000")
+	for _, c := range []struct {
+		name, signalled string
+		want            bool
+	}{
+		{"an IPv4 address", "192.0.2.1:4000", true},
+		{"an IPv4 address in IPv6 form", "[::ffff:192.0.2.1]:4000", true},
+		{"the unspecified address of a call on hold", "0.0.0.0:4000", false},
+		{"port 0", "192.0.2.1:0", false},
+		{"an address of the other family", "[2001:db8::1]:4000", false},
+	} {
+		p := newPlan(Settings{Signalled: netip.MustParseAddrPort(c.signalled)}, local4, nil, 0)
+		if (p.signalled != nil) != c.want || p.Signalled.IsValid() != c.want {
+			t.Errorf("%s: signalled %v, want usable: %v", c.name, p.Signalled, c.want)
+		}
+	}
+}
+
+// FuzzLearning checks what must hold whatever arrives: once closed, only one source is accepted.
+func FuzzLearning(f *testing.F) {
+	f.Add(uint8(0), false, []byte{0, 1, 2, 3, 0, 0, 0, 0, 0, 1})
+	f.Add(uint8(3), true, []byte{9, 1, 200, 200, 1, 1})
+	f.Fuzz(func(t *testing.T, mode uint8, strict bool, packets []byte) {
+		base := netip.MustParseAddr("192.0.2.0").As4()
+		source := func(b byte) netip.AddrPort {
+			ip := base
+			ip[3] = b & 3
+			return netip.AddrPortFrom(netip.AddrFrom4(ip), 4000+uint16(b>>2&3))
+		}
+		p := newPlan(Settings{Signalled: source(5), Learning: Learning(mode % 4), Strict: strict},
+			netip.MustParseAddrPort("10.0.0.1:30000"), nil, 0)
+		var l learner
+		l.restart(p)
+		var now time.Duration
+		for _, b := range packets {
+			now += time.Duration(b>>4) * 100 * time.Millisecond
+			was := l
+			v, _ := l.see(p, source(b), now)
+			if was.closed && (l.source != was.source || (v == accept) != (source(b) == was.source)) {
+				t.Fatalf("closed on %v, packet from %v: %v, now %v", was.source, source(b), v, l.source)
+			}
+			if mode%4 == uint8(LearnOff) && (v == accept) != (source(b) == p.Signalled) {
+				t.Fatalf("learning is off, packet from %v: %v", source(b), v)
+			}
+		}
+	})
+}

@@ -1,0 +1,226 @@
+package media
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-media/weir/rtp"
+)
+
+// Leg is one local port and the peer behind it. Its methods are safe for concurrent use, also with traffic and after
+// Close.
+type Leg struct {
+	plane      *Plane
+	worker     *worker
+	local      netip.AddrPort
+	advertised netip.AddrPort
+	lease      *lease
+	sock       transport
+
+	plan   atomic.Pointer[plan] // nil until the first Apply
+	peer   atomic.Pointer[peer] // as learnt; nil until then
+	closed atomic.Bool
+	// shared is set before a leg of another worker may send through this one; closing then takes the long way.
+	shared atomic.Bool
+
+	count    counters
+	inKernel atomic.Bool
+	position atomic.Uint64 // of the last RTP packet accounted for in userspace, packed
+	resume   atomic.Uint64 // of the last one the kernel accounted for, packed; taken over by the next packet
+
+	// The worker's own.
+	key       int32
+	lastRound uint32
+	streak    uint32
+	seen      *plan
+	learn     learner
+	loss      rtp.Loss
+	jitter    rtp.Jitter
+
+	apply  sync.Mutex // serializes Apply
+	hears  feeders
+	kernel kernelFlow
+	queued atomic.Bool // for the offloader
+}
+
+// peer is what a leg has learnt. It is immutable.
+type peer struct {
+	epoch  uint32
+	source *endpoint
+	closed bool
+	at     time.Duration // when source was chosen
+}
+
+// counters have few writers and many readers; all are safe for both.
+type counters struct {
+	in, out   tally
+	outKernel tally // sent for this leg by flows in the kernel
+	learning  atomic.Uint64
+	stray     atomic.Uint64 // RTP packets that reached userspace while the flow was in the kernel
+	lost      atomic.Uint64
+	jitter    atomic.Uint64 // units<<32 | rate
+	last      atomic.Int64
+	drops     [dropCount]atomic.Uint64
+}
+
+type tally struct{ packets, bytes atomic.Uint64 }
+
+func (t *tally) add(packets, bytes uint64) {
+	t.packets.Add(packets)
+	t.bytes.Add(bytes)
+}
+
+func (t *tally) load() Counts { return Counts{Packets: t.packets.Load(), Bytes: t.bytes.Load()} }
+
+// feeders are the legs whose packets leave by a leg.
+type feeders struct {
+	mu   sync.Mutex
+	legs []*Leg
+}
+
+func (f *feeders) add(l *Leg) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.legs = append(f.legs, l)
+}
+
+func (f *feeders) remove(l *Leg) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, have := range f.legs {
+		if have == l {
+			f.legs = append(f.legs[:i:i], f.legs[i+1:]...)
+			return
+		}
+	}
+}
+
+// list returns a snapshot, which later changes leave alone.
+func (f *feeders) list() []*Leg {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.legs[:len(f.legs):len(f.legs)]
+}
+
+// Local returns the address and port the leg receives on.
+func (l *Leg) Local() netip.AddrPort { return l.local }
+
+// Advertised returns what to tell the peer: Local, or its public form behind a NAT.
+func (l *Leg) Advertised() netip.AddrPort { return l.advertised }
+
+// Apply replaces the leg's settings. When it returns, the kernel relays nothing any more that the new settings would
+// have it do otherwise. On a closed leg it does nothing.
+func (l *Leg) Apply(s Settings) {
+	l.apply.Lock()
+	defer l.apply.Unlock()
+	if l.closed.Load() {
+		return
+	}
+	old := l.plan.Load()
+	p := newPlan(s, l.local, old, l.plane.now())
+	if s.Signalled.IsValid() && p.signalled == nil && !s.Signalled.Addr().IsUnspecified() && s.Signalled.Port() != 0 {
+		l.plane.log.Warn("signalled address is of another family than the leg: it cannot be sent to",
+			"local", l.local, "signalled", s.Signalled)
+	}
+	// First be told of changes of the hearers, then look at them.
+	for _, sink := range p.Sinks {
+		for _, to := range []*Leg{sink.RTP, sink.RTCP} {
+			if to != nil && to.worker != l.worker {
+				to.shared.Store(true)
+			}
+		}
+		if sink.RTP != nil {
+			sink.RTP.hears.add(l)
+		}
+	}
+	l.plan.Store(p)
+	if old != nil {
+		l.leave(old)
+	}
+	if old == nil && p.TOS != 0 || old != nil && p.TOS != old.TOS {
+		l.worker.do(func() { l.worker.setTOS(l) })
+	}
+	l.plane.offload.changed(l)
+}
+
+// leave takes the leg off its hearers' lists.
+func (l *Leg) leave(p *plan) {
+	for _, sink := range p.Sinks {
+		if sink.RTP != nil {
+			sink.RTP.hears.remove(l)
+		}
+	}
+}
+
+// Close takes the flows from and to the leg out of the kernel and has the worker close the socket, after which the port
+// rests. Stats stay readable. Closing twice does nothing.
+func (l *Leg) Close() {
+	l.apply.Lock()
+	defer l.apply.Unlock()
+	if l.closed.Swap(true) {
+		return
+	}
+	l.plane.offload.changed(l)
+	if p := l.plan.Load(); p != nil {
+		l.leave(p)
+	}
+	l.worker.do(func() { l.worker.release(l) })
+}
+
+// source returns the peer's source as far as it is known, and whether it is final.
+func (l *Leg) source() (from netip.AddrPort, closed bool) {
+	p := l.plan.Load()
+	if p == nil {
+		return netip.AddrPort{}, false
+	}
+	if p.learning() == LearnOff {
+		return p.Signalled, p.signalled != nil
+	}
+	if q := l.peer.Load(); q != nil && q.epoch == p.Epoch {
+		return q.source.addr, q.closed
+	}
+	return netip.AddrPort{}, false
+}
+
+// destination returns where packets for the peer go, nil when unknown, and whether that is final. With signalledDoes, or
+// when the leg's own settings say so, the signalled address is good enough to be final.
+func (l *Leg) destination(signalledDoes bool) (to *endpoint, settled bool) {
+	p := l.plan.Load()
+	if p == nil {
+		return nil, false
+	}
+	if p.Asymmetric || p.Learning == LearnOff {
+		return p.signalled, p.signalled != nil
+	}
+	to, settled = p.signalled, false
+	if q := l.peer.Load(); q != nil && q.epoch == p.Epoch {
+		to, settled = q.source, q.closed
+	}
+	return to, settled || to != nil && (signalledDoes || p.Unidirectional)
+}
+
+func (l *Leg) drop(why Drop) { l.count.drops[why].Add(1) }
+
+// Positions in an RTP stream are packed into one word so that both planes can hand them over without a lock.
+
+func packPosition(ssrc uint32, seq uint16) uint64 { return 1<<63 | uint64(ssrc)<<16 | uint64(seq) }
+
+func unpackPosition(v uint64) (ssrc uint32, seq uint16, ok bool) {
+	return uint32(v >> 16), uint16(v), v != 0
+}
+
+// lease is the hold of a pair of legs on its ports.
+type lease struct {
+	pool *hostPool
+	port uint16
+	legs atomic.Int32 // still open
+}
+
+// release gives the ports back once both legs are closed.
+func (s *lease) release(ready time.Duration) {
+	if s.legs.Add(-1) == 0 {
+		s.pool.free(s.port, ready)
+	}
+}

@@ -1,0 +1,325 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What OpenPair can fail with; the errors it returns wrap one of them or one of the system's.
+var (
+	ErrNoInterface = errors.New("no such media interface")
+	ErrNoFamily    = errors.New("media interface has no address of the family")
+	ErrNoPorts     = errors.New("no free media ports")
+	ErrClosed      = errors.New("media plane is closed")
+)
+
+// bindTries bounds how many ports in use by others one OpenPair steps over.
+const bindTries = 64
+
+// Plane is the userspace packet plane. Its methods are safe for concurrent use.
+type Plane struct {
+	log        *slog.Logger
+	now        func() time.Duration
+	quarantine time.Duration
+	seed       maphash.Seed
+
+	pools      []*hostPool
+	interfaces map[string]*logical
+	first      *logical
+	capacity   Capacity
+
+	workers []*worker
+	turn    atomic.Uint32 // for legs without affinity
+	offload *offloader
+	limits  limits
+	faults  atomic.Uint64
+
+	mu      sync.RWMutex
+	legs    map[netip.AddrPort]*Leg
+	retired Totals // of legs that are gone
+	closed  bool
+	open    sync.WaitGroup // legs not yet released
+}
+
+// limits are the rate limits of what packets can cause to be logged.
+type limits struct{ foreign, learnt, send, receive, fault, ban logLimit }
+
+// Capacity is how many pairs of ports can be open at a time.
+type Capacity struct {
+	Ports       int // in the pools
+	Descriptors int // that the limit of open files leaves room for
+}
+
+// Pairs returns the lesser.
+func (c Capacity) Pairs() int { return min(c.Ports, c.Descriptors) }
+
+// logical is an interface, or the members of a group, which take turns.
+type logical struct {
+	members []*member
+	turn    atomic.Uint32
+}
+
+type member struct {
+	name  string
+	hosts []host
+}
+
+type host struct {
+	ip, advertised netip.Addr
+	ring           *ring
+}
+
+// New checks the configuration, raises the limit of open files as far as needed and starts the workers. The error names
+// every fault of the configuration and how to mend it.
+func New(cfg Config) (*Plane, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	p := &Plane{
+		log: cfg.Log, now: cfg.now, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
+		interfaces: make(map[string]*logical), legs: make(map[netip.AddrPort]*Leg),
+	}
+	p.addInterfaces(cfg.Interfaces)
+	for _, h := range p.pools {
+		p.capacity.Ports += h.capacity()
+	}
+	sockets, err := raiseDescriptorLimit(2 * p.capacity.Ports)
+	if err != nil {
+		return nil, err
+	}
+	p.capacity.Descriptors = sockets / 2
+	if p.capacity.Descriptors < p.capacity.Ports {
+		p.log.Warn("the limit of open files is below what the port ranges allow; raise it (LimitNOFILE, ulimit -n)",
+			"port_pairs", p.capacity.Ports, "descriptor_pairs", p.capacity.Descriptors)
+	}
+	p.offload = newOffloader(p, cfg.FastPath)
+	for range cfg.Workers {
+		w, err := newWorker(p)
+		if err != nil {
+			return nil, errors.Join(err, p.stopWorkers())
+		}
+		p.workers = append(p.workers, w)
+		go w.run()
+	}
+	p.offload.start()
+	return p, nil
+}
+
+func (p *Plane) addInterfaces(all []Interface) {
+	for _, f := range all {
+		m := &member{name: f.Name}
+		for _, a := range f.Addresses {
+			ring := p.pool(a.IP).addRing(evenPorts(a.PortMin, a.PortMax, a.Exclude))
+			advertised := a.IP
+			if a.Advertised.IsValid() {
+				advertised = a.Advertised
+			}
+			m.hosts = append(m.hosts, host{ip: a.IP, advertised: advertised, ring: ring})
+		}
+		p.interfaces[f.Name] = &logical{members: []*member{m}}
+		if p.first == nil {
+			p.first = p.interfaces[f.Name]
+		}
+	}
+	for _, f := range all {
+		base, _, grouped := strings.Cut(f.Name, ":")
+		if !grouped {
+			continue
+		}
+		group := p.interfaces[base]
+		if group == nil {
+			group = &logical{}
+			p.interfaces[base] = group
+		}
+		group.members = append(group.members, p.interfaces[f.Name].members...)
+	}
+}
+
+// pool returns the pool of a local address, made now if need be.
+func (p *Plane) pool(ip netip.Addr) *hostPool {
+	for _, h := range p.pools {
+		if h.addr == ip {
+			return h
+		}
+	}
+	h := &hostPool{addr: ip}
+	p.pools = append(p.pools, h)
+	return h
+}
+
+// Capacity returns how many pairs the plane can have open.
+func (p *Plane) Capacity() Capacity { return p.capacity }
+
+// HasFamily tells whether an interface has an address of the family, 4 or 6. The empty name is the default interface.
+func (p *Plane) HasFamily(iface string, family int) bool {
+	f := p.logical(iface)
+	if f == nil {
+		return false
+	}
+	for _, m := range f.members {
+		for _, h := range m.hosts {
+			if h.ip.Is4() == (family == 4) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *Plane) logical(iface string) *logical {
+	if iface == "" {
+		return p.first
+	}
+	return p.interfaces[iface]
+}
+
+// OpenPair opens an even port for RTP and the next one for RTCP on the named interface, or the default one for an empty
+// name, in address family 4 or 6. Legs of equal affinity (the call-id, say) share a worker, which makes relaying between
+// them cheapest; an empty one leaves the choice open. Errors are ErrNoInterface, ErrNoFamily, ErrNoPorts, ErrClosed or the
+// system's.
+func (p *Plane) OpenPair(iface string, family int, affinity string) (rtp, rtcp *Leg, err error) {
+	f := p.logical(iface)
+	if f == nil {
+		return nil, nil, fmt.Errorf("%w: %q", ErrNoInterface, iface)
+	}
+	err = fmt.Errorf("%w: %q has none of IPv%d", ErrNoFamily, iface, family)
+	start := f.turn.Add(1) - 1
+	for i := range f.members {
+		m := f.members[(int(start)+i)%len(f.members)]
+		for _, h := range m.hosts {
+			if h.ip.Is4() != (family == 4) {
+				continue
+			}
+			rtp, rtcp, err = p.openOn(h, p.workerFor(affinity))
+			if err == nil || !errors.Is(err, ErrNoPorts) {
+				return rtp, rtcp, err
+			}
+		}
+	}
+	return nil, nil, err
+}
+
+func (p *Plane) workerFor(affinity string) *worker {
+	if affinity == "" {
+		return p.workers[int(p.turn.Add(1)-1)%len(p.workers)]
+	}
+	return p.workers[maphash.String(p.seed, affinity)%uint64(len(p.workers))]
+}
+
+func (p *Plane) openOn(h host, w *worker) (rtp, rtcp *Leg, err error) {
+	for range bindTries {
+		port := h.ring.take(p.now())
+		if port == 0 {
+			break
+		}
+		hold := &lease{pool: h.ring.pool, port: port}
+		hold.legs.Store(2)
+		a, err := listenUDP(netip.AddrPortFrom(h.ip, port))
+		if err == nil {
+			var b *udpSocket
+			if b, err = listenUDP(netip.AddrPortFrom(h.ip, port+1)); err == nil {
+				return p.register(h, hold, w, a, b)
+			}
+			err = joinClose(err, a)
+		}
+		// A port that somebody else uses rests like one of ours and is tried again later.
+		h.ring.pool.free(port, p.now()+p.quarantine)
+		if !errors.Is(err, unix.EADDRINUSE) {
+			return nil, nil, fmt.Errorf("open media ports: %w", err)
+		}
+	}
+	st := h.ring.pool.stats(p.now())
+	return nil, nil, fmt.Errorf("%w: on %v %d pairs are in use and %d are resting; widen the port range or end calls",
+		ErrNoPorts, h.ip, st.Used, st.Resting)
+}
+
+func (p *Plane) register(h host, hold *lease, w *worker, a, b transport) (rtp, rtcp *Leg, err error) {
+	leg := func(sock transport, port uint16) *Leg {
+		return &Leg{
+			plane: p, worker: w, lease: hold, sock: sock,
+			local: netip.AddrPortFrom(h.ip, port), advertised: netip.AddrPortFrom(h.advertised, port),
+		}
+	}
+	rtp, rtcp = leg(a, hold.port), leg(b, hold.port+1)
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		hold.pool.free(hold.port, 0)
+		return nil, nil, joinClose(joinClose(ErrClosed, a), b)
+	}
+	p.open.Add(2)
+	p.legs[rtp.local], p.legs[rtcp.local] = rtp, rtcp
+	p.mu.Unlock()
+	w.do(func() { w.adopt(rtp); w.adopt(rtcp) })
+	return rtp, rtcp, nil
+}
+
+// retire forgets a leg that its worker has closed, but for its counts, and has its port rest.
+func (p *Plane) retire(l *Leg) {
+	p.mu.Lock()
+	delete(p.legs, l.local)
+	p.retired.add(l)
+	p.mu.Unlock()
+	l.lease.release(p.now() + p.quarantine)
+	p.open.Done()
+}
+
+func (p *Plane) leg(local netip.AddrPort) *Leg {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.legs[local]
+}
+
+func (p *Plane) openLegs() []*Leg {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	all := make([]*Leg, 0, len(p.legs))
+	for _, l := range p.legs {
+		all = append(all, l)
+	}
+	return all
+}
+
+// visit has every worker call next before then runs, each after what it was doing.
+func visit(workers []*worker, then func()) {
+	if len(workers) == 0 {
+		then()
+		return
+	}
+	workers[0].do(func() { visit(workers[1:], then) })
+}
+
+// Close closes all legs and stops the workers. OpenPair fails from then on.
+func (p *Plane) Close() error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil
+	}
+	p.closed = true
+	p.mu.Unlock()
+	for _, l := range p.openLegs() {
+		l.Close()
+	}
+	p.open.Wait()
+	p.offload.close()
+	return p.stopWorkers()
+}
+
+func (p *Plane) stopWorkers() error {
+	var errs []error
+	for _, w := range p.workers {
+		errs = append(errs, w.stop())
+	}
+	return errors.Join(errs...)
+}

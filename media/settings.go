@@ -1,0 +1,129 @@
+package media
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Kind says what a leg's port is for.
+type Kind uint8
+
+// The kinds of leg.
+const (
+	RTP    Kind = iota
+	RTCP        // the port beside RTP when the two are not muxed
+	Opaque      // unknown media: any datagram is relayed unlooked-at
+)
+
+func (k Kind) String() string {
+	switch k {
+	case RTP:
+		return "RTP"
+	case RTCP:
+		return "RTCP"
+	}
+	return "opaque"
+}
+
+// Learning says how a leg finds out where its peer really sends from.
+type Learning uint8
+
+// The modes of learning. In every mode a leg takes packets of one source only once learning has closed.
+const (
+	// LearnHeuristic ranks sources for up to 3 s from the first packet on: exactly the signalled one, then the
+	// signalled address, then the signalled port, then any. The best so far is in use; among equals the first one
+	// stays, and packets of lesser sources are refused. Five packets from exactly the signalled source close at once.
+	LearnHeuristic Learning = iota
+	// LearnOff takes packets from the signalled source only.
+	LearnOff
+	// LearnImmediate takes the source of the first packet.
+	LearnImmediate
+	// LearnDelayed takes the source of the first packet that arrives 3 s or more after the settings of a new epoch.
+	// Until then packets from the signalled IP address are relayed, and no others.
+	LearnDelayed
+)
+
+func (l Learning) String() string {
+	switch l {
+	case LearnHeuristic:
+		return "heuristic"
+	case LearnOff:
+		return "off"
+	case LearnImmediate:
+		return "immediate"
+	case LearnDelayed:
+		return "delayed"
+	}
+	return "unknown"
+}
+
+// Settings is all that signalling says of a leg. It is a plain value; Apply copies it.
+type Settings struct {
+	Kind Kind
+	// Signalled is the peer's address and port as in its SDP; zero when there is none (held, or not answered yet).
+	Signalled netip.AddrPort
+	Learning  Learning
+	// Epoch starts learning again when it differs from that of the settings before.
+	Epoch uint32
+	// Asymmetric says that the peer receives elsewhere than it sends from: packets for it go to Signalled, and the
+	// source is learnt only to refuse others. LearnOff then acts as LearnHeuristic, as the source is not signalled.
+	Asymmetric bool
+	// Strict narrows LearnHeuristic: a source once chosen is displaced only by exactly the signalled one, not by any
+	// better one. After learning, foreign sources are refused whether Strict is set or not.
+	Strict bool
+	// Handover moves the peer to whichever source sends after learning has closed, instead of refusing it, and lets
+	// a later source displace an equal one before. It has no effect with LearnOff.
+	Handover bool
+	// Unidirectional lets a flow from or to this leg go to the kernel although the hearer has not sent anything.
+	Unidirectional bool
+	// Muted packets are counted and not relayed. A muted leg without a signalled peer learns nothing.
+	Muted bool
+	// TOS is the IPv4 TOS or IPv6 traffic class of packets that leave by this leg.
+	TOS uint8
+	// ClockRate of the media in Hz, for the jitter; 0 takes the one of the static payload type, if it is one.
+	ClockRate uint32
+	// UserspaceReason, when not empty, keeps the flow out of the kernel and says why.
+	UserspaceReason string
+	// Sinks are those who hear what this leg receives.
+	Sinks []Sink
+}
+
+// Sink is one hearer: RTP packets leave by RTP, RTCP ones by RTCP. They are the same leg when the hearer muxes
+// (RFC 5761). A kind whose leg is nil is not relayed to this hearer.
+type Sink struct{ RTP, RTCP *Leg }
+
+// plan is Settings as the packet path reads them. It is immutable.
+type plan struct {
+	Settings
+	signalled *endpoint     // nil: none, or of another address family than the leg
+	began     time.Duration // when the epoch began
+}
+
+func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) *plan {
+	s.Signalled = netip.AddrPortFrom(s.Signalled.Addr().Unmap(), s.Signalled.Port())
+	s.Sinks = slices.Clone(s.Sinks)
+	p := &plan{Settings: s, began: now}
+	if before != nil && before.Epoch == s.Epoch {
+		p.began = before.began
+	}
+	if !usable(s.Signalled, local) {
+		p.Signalled = netip.AddrPort{}
+	} else {
+		p.signalled = newEndpoint(s.Signalled)
+	}
+	return p
+}
+
+// usable tells whether a leg at local can send to the peer.
+func usable(peer, local netip.AddrPort) bool {
+	return peer.IsValid() && peer.Port() != 0 && !peer.Addr().IsUnspecified() && peer.Addr().Is4() == local.Addr().Is4()
+}
+
+// learning returns the mode in effect.
+func (p *plan) learning() Learning {
+	if p.Learning == LearnOff && p.Asymmetric {
+		return LearnHeuristic
+	}
+	return p.Learning
+}

@@ -1,0 +1,156 @@
+package media
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/weir-media/weir/fastpath"
+)
+
+// Counts are packets and their bytes of UDP payload.
+type Counts struct{ Packets, Bytes uint64 }
+
+func (c *Counts) add(d Counts) {
+	c.Packets += d.Packets
+	c.Bytes += d.Bytes
+}
+
+// PlaneName names one of the two packet planes.
+type PlaneName string
+
+// The planes.
+const (
+	PlaneKernel    PlaneName = "kernel"
+	PlaneUserspace PlaneName = "userspace"
+)
+
+// Stats is what a leg has seen. Numbers of one snapshot may differ by the packets under way while it was taken; those of
+// the kernel are as of the last poll, at most some 500 ms ago, and exact once the leg is closed.
+type Stats struct {
+	In     Counts            // accepted from the peer by userspace, relayed or not
+	Kernel fastpath.Counters // received from the peer and relayed by the kernel, over all flows this leg has had
+	Out    Counts            // sent to the peer, by both planes
+
+	LearningPackets uint64 // RTP packets of In that came before this leg's source and its hearers' addresses were final
+	Lost            uint64 // gaps in the sequence numbers received, less late arrivals, both planes
+	Refused         uint64 // from sources that are not the peer, both planes
+	Errors          uint64 // packets that were broken or could not be sent
+	Drops           Drops  // packets userspace did not relay, by reason
+
+	LastUser, LastKernel time.Duration // when the last packet of the peer came, 0 for never
+	SSRC                 uint32        // of the last RTP packet
+	Jitter               time.Duration // of the RTP packets seen by userspace; 0 when the clock rate is not known
+
+	Source      netip.AddrPort // the peer's, learnt or demanded; zero when none is known
+	LearnedAt   time.Duration  // when Source was learnt; 0 when it was not
+	Confirmed   bool           // Source is final
+	Destination netip.AddrPort // where packets for the peer go; zero when unknown
+
+	Plane PlaneName
+	Why   string // not in the kernel; empty if it is
+}
+
+// Stats returns a snapshot.
+func (l *Leg) Stats() Stats {
+	c := &l.count
+	st := Stats{
+		In: c.in.load(), Out: c.out.load(),
+		LearningPackets: c.learning.Load(), LastUser: time.Duration(c.last.Load()), Plane: PlaneUserspace,
+	}
+	st.Out.add(c.outKernel.load())
+	for i := range st.Drops {
+		st.Drops[i] = c.drops[i].Load()
+	}
+	var installed bool
+	st.Kernel, installed, st.Why = l.kernel.read(l)
+	if installed {
+		st.Plane = PlaneKernel
+	}
+	st.LastKernel = st.Kernel.LastSeen
+	st.Refused = st.Drops[DropForeign] + st.Kernel.Refused
+	st.Errors = st.Drops.errors()
+	// The kernel counts a packet that userspace relayed meanwhile as a gap.
+	if lost, stray := c.lost.Load()+st.Kernel.Lost, c.stray.Load(); lost > stray {
+		st.Lost = lost - stray
+	}
+	ssrc, _, ok := unpackPosition(l.position.Load())
+	if ok {
+		st.SSRC = ssrc
+	}
+	if st.Kernel.Packets > 0 && st.LastKernel >= st.LastUser {
+		st.SSRC = st.Kernel.SSRC
+	}
+	if v := c.jitter.Load(); uint32(v) != 0 {
+		st.Jitter = time.Duration(float64(v>>32) / float64(uint32(v)) * float64(time.Second))
+	}
+	st.Source, st.Confirmed = l.source()
+	if q, p := l.peer.Load(), l.plan.Load(); q != nil && p != nil && q.epoch == p.Epoch {
+		st.LearnedAt = q.at
+	}
+	if to, _ := l.destination(false); to != nil {
+		st.Destination = to.addr
+	}
+	return st
+}
+
+// Totals is the plane as a whole, since it was made.
+type Totals struct {
+	Kernel    Counts // relayed by the kernel
+	Userspace Counts // sent by userspace
+	Refused   uint64 // foreign packets, both planes
+	Drops     Drops  // packets userspace did not relay, by reason
+
+	Legs        int            // open now
+	KernelFlows int            // RTP legs open now whose packets the kernel relays
+	UserFlows   int            // RTP legs open now whose packets userspace relays
+	NotKernel   map[string]int // why, for each of UserFlows; the words are few
+	Faults      uint64         // of workers, apart from those charged to a leg
+}
+
+func (t *Totals) add(l *Leg) {
+	c := &l.count
+	t.Userspace.add(c.out.load())
+	kernel := l.kernel.sum()
+	t.Kernel.add(Counts{Packets: kernel.Packets, Bytes: kernel.Bytes})
+	t.Refused += kernel.Refused + c.drops[DropForeign].Load()
+	for i := range t.Drops {
+		t.Drops[i] += c.drops[i].Load()
+	}
+}
+
+// Totals sums over all legs, also closed ones.
+func (p *Plane) Totals() Totals {
+	p.mu.RLock()
+	t := p.retired
+	legs := make([]*Leg, 0, len(p.legs))
+	for _, l := range p.legs {
+		legs = append(legs, l)
+	}
+	p.mu.RUnlock()
+
+	t.Legs, t.NotKernel = len(legs), make(map[string]int)
+	for _, l := range legs {
+		t.add(l)
+		if plan := l.plan.Load(); plan == nil || plan.Kind != RTP {
+			continue
+		}
+		if installed, why := l.kernel.state(l); installed {
+			t.KernelFlows++
+		} else {
+			t.UserFlows++
+			t.NotKernel[why]++
+		}
+	}
+	t.Faults = p.faults.Load()
+	return t
+}
+
+// Pools counts the ports of each local address.
+func (p *Plane) Pools() []PoolStats {
+	all := make([]PoolStats, 0, len(p.pools))
+	now := p.now()
+	for _, h := range p.pools {
+		all = append(all, h.stats(now))
+	}
+	return all
+}

@@ -1,0 +1,202 @@
+package media
+
+import (
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weir-media/weir/rtp"
+)
+
+// hotRounds is after how many rounds in a row with something to read a leg is read in batches: before, a batch would
+// nearly always be of one and cost a little more than a single receive.
+const hotRounds = 16
+
+// worker relays the packets of its legs on one OS thread. Everything but do and stop is for its own goroutine.
+type worker struct {
+	plane  *Plane
+	poller *poller
+	in     *inBatch
+	out    *outBatch
+	header rtp.Header
+
+	legs    []*Leg // by key
+	free    []int32
+	round   uint32
+	now     time.Duration // of the round
+	current *Leg          // whose packets are being handled
+	stopped bool
+	done    chan struct{}
+
+	mu       sync.Mutex
+	commands []func()
+}
+
+func newWorker(p *Plane) (*worker, error) {
+	poller, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	return &worker{plane: p, poller: poller, in: newInBatch(), out: newOutBatch(), done: make(chan struct{})}, nil
+}
+
+// do has f called by the worker's goroutine between two rounds, in the order of the calls of do.
+func (w *worker) do(f func()) {
+	w.mu.Lock()
+	w.commands = append(w.commands, f)
+	first := len(w.commands) == 1
+	w.mu.Unlock()
+	if first {
+		w.poller.wake()
+	}
+}
+
+// stop ends the worker, which must have no legs any more, and waits for that.
+func (w *worker) stop() error {
+	w.do(func() { w.stopped = true })
+	<-w.done
+	return w.poller.close()
+}
+
+func (w *worker) run() {
+	defer close(w.done)
+	// A thread of its own keeps the worker's caches warm and lets it block in epoll without hand-over.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	busy := false
+	for !w.stopped {
+		busy = w.turn(!busy)
+	}
+}
+
+// turn waits for packets, at most if block is set, and relays those that are there. A fault costs the packet that caused
+// it: sockets not served in this turn are reported again in the next one.
+func (w *worker) turn(block bool) (busy bool) {
+	defer w.contain()
+	events := w.poller.wait(block)
+	w.round++
+	w.now = w.plane.now()
+	for i := range events {
+		if key := events[i].Fd; key == wakeKey {
+			w.poller.drain()
+			w.runCommands()
+		} else if l := w.legs[key]; l != nil {
+			w.serve(l)
+		}
+	}
+	return len(events) > 0
+}
+
+func (w *worker) contain() {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	w.out.n = 0
+	if w.current != nil {
+		w.current.drop(DropFault)
+		w.current = nil
+	} else {
+		w.plane.faults.Add(1)
+	}
+	if ok, more := w.plane.limits.fault.allow(w.plane.now()); ok {
+		w.plane.log.Error("fault in the media plane", "fault", fault, "unlogged", more, "stack", string(debug.Stack()))
+	}
+}
+
+func (w *worker) runCommands() {
+	w.mu.Lock()
+	todo := w.commands
+	w.commands = nil
+	w.mu.Unlock()
+	for i, f := range todo {
+		w.runCommand(f)
+		todo[i] = nil
+	}
+}
+
+func (w *worker) runCommand(f func()) {
+	defer w.contain()
+	f()
+}
+
+// adopt begins to serve a leg.
+func (w *worker) adopt(l *Leg) {
+	if n := len(w.free); n > 0 {
+		l.key = w.free[n-1]
+		w.free = w.free[:n-1]
+	} else {
+		l.key = int32(len(w.legs))
+		w.legs = append(w.legs, nil)
+	}
+	w.legs[l.key] = l
+	if err := l.sock.attach(w.poller, l.key); err != nil {
+		w.plane.log.Error("a leg cannot receive", "local", l.local, "err", err)
+	}
+}
+
+func (w *worker) setTOS(l *Leg) {
+	p := l.plan.Load()
+	if w.legs[l.key] != l || p == nil {
+		return
+	}
+	if err := l.sock.setTOS(p.TOS); err != nil {
+		w.plane.log.Warn("cannot set the TOS of media packets", "local", l.local, "err", err)
+	}
+}
+
+// release ends serving a leg. If other workers may be sending by its socket, each of them passes between two rounds before
+// the descriptor is closed; by then they have seen that the leg is closed.
+func (w *worker) release(l *Leg) {
+	w.legs[l.key] = nil
+	w.free = append(w.free, l.key)
+	if err := l.sock.detach(w.poller); err != nil {
+		w.plane.log.Error("a leg is still polled", "local", l.local, "err", err)
+	}
+	shut := func() {
+		if err := l.sock.close(); err != nil {
+			w.plane.log.Error("a media socket is not closed", "local", l.local, "err", err)
+		}
+		w.plane.retire(l)
+	}
+	if l.shared.Load() {
+		visit(append(slices.Clone(w.plane.workers), w), shut)
+		return
+	}
+	shut()
+}
+
+// serve receives what there is for a leg, once: epoll tells if there is more.
+func (w *worker) serve(l *Leg) {
+	limit := 1
+	if l.lastRound+1 == w.round {
+		if l.streak++; l.streak >= hotRounds {
+			limit = batchSize
+		}
+	} else {
+		l.streak = 0
+	}
+	l.lastRound = w.round
+	w.current = l
+	if err := l.sock.receive(w.in, limit); err != nil {
+		if ok, more := w.plane.limits.receive.allow(w.now); ok {
+			w.plane.log.Warn("cannot receive media packets", "local", l.local, "err", err, "unlogged", more)
+		}
+		w.current = nil
+		return
+	}
+	if limit > 1 && w.in.n <= 1 {
+		l.streak = 0
+	}
+	for i := range w.in.n {
+		if w.in.tooLong[i] {
+			l.drop(DropTooLong)
+			continue
+		}
+		w.relay(l, w.in.data[i], w.in.from[i])
+	}
+	w.flush()
+	w.current = nil
+}

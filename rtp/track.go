@@ -1,0 +1,77 @@
+package rtp
+
+import "time"
+
+// Loss follows the sequence numbers of one stream. Its arithmetic is that of the kernel plane, so that a stream can change
+// planes without a jump in its figures. The zero value has seen nothing.
+type Loss struct {
+	SSRC    uint32 // of the last packet
+	Seq     uint16 // highest so far, modulo 2^16
+	Started bool   // a packet was seen
+	Lost    uint64 // packets missing: gaps, less late arrivals
+}
+
+// Update takes the next packet into account: a step ahead by d adds d-1 to Lost, an older packet takes one back, and a new
+// SSRC starts anew without adding to Lost.
+func (l *Loss) Update(ssrc uint32, seq uint16) {
+	if !l.Started || ssrc != l.SSRC {
+		l.Resume(ssrc, seq)
+		return
+	}
+	switch d := seq - l.Seq; {
+	case d == 0: // a duplicate
+	case d <= 0x7fff:
+		l.Lost += uint64(d - 1)
+		l.Seq = seq
+	case l.Lost > 0:
+		l.Lost--
+	}
+}
+
+// Resume goes on after the packet given, which somebody else has accounted for.
+func (l *Loss) Resume(ssrc uint32, seq uint16) {
+	l.SSRC, l.Seq, l.Started = ssrc, seq, true
+}
+
+// Jitter estimates the interarrival jitter of one stream (RFC 3550, section 6.4.1 and appendix A.8). The zero value has
+// seen nothing.
+type Jitter struct {
+	ssrc    uint32
+	rate    uint32
+	started bool
+	transit uint32
+	scaled  uint64 // estimate times 16, in time stamp units
+}
+
+// Update takes a packet into account that arrived at the given time on any steady clock. A rate of 0 Hz, and a change of
+// SSRC or rate, starts anew.
+func (j *Jitter) Update(ssrc, timestamp, rate uint32, arrival time.Duration) {
+	if rate == 0 {
+		*j = Jitter{}
+		return
+	}
+	whole, part := arrival/time.Second, arrival%time.Second
+	now := uint32(uint64(whole)*uint64(rate) + uint64(part)*uint64(rate)/uint64(time.Second))
+	transit := now - timestamp
+	if !j.started || ssrc != j.ssrc || rate != j.rate {
+		*j = Jitter{ssrc: ssrc, rate: rate, started: true, transit: transit}
+		return
+	}
+	d := int64(int32(transit - j.transit))
+	if d < 0 {
+		d = -d
+	}
+	j.transit = transit
+	j.scaled += uint64(d) - (j.scaled+8)>>4
+}
+
+// Units returns the estimate in time stamp units, as RTCP carries it.
+func (j *Jitter) Units() uint32 { return uint32(j.scaled >> 4) }
+
+// Duration returns the estimate as a time; 0 when nothing is known.
+func (j *Jitter) Duration() time.Duration {
+	if j.rate == 0 {
+		return 0
+	}
+	return time.Duration(float64(j.scaled) / 16 / float64(j.rate) * float64(time.Second))
+}

@@ -1,0 +1,83 @@
+package rtp
+
+import (
+	"testing"
+	"time"
+)
+
+func TestLoss(t *testing.T) {
+	type step struct {
+		ssrc uint32
+		seq  uint16
+	}
+	for _, c := range []struct {
+		name  string
+		steps []step
+		want  uint64
+	}{
+		{"the first packet loses nothing", []step{{1, 500}}, 0},
+		{"in order", []step{{1, 1}, {1, 2}, {1, 3}}, 0},
+		{"a gap of two", []step{{1, 1}, {1, 4}}, 2},
+		{"a late arrival closes the gap", []step{{1, 1}, {1, 3}, {1, 2}}, 0},
+		{"a duplicate changes nothing", []step{{1, 1}, {1, 3}, {1, 3}}, 1},
+		{"the number wraps around", []step{{1, 0xfffe}, {1, 0xffff}, {1, 0}, {1, 1}}, 0},
+		{"a gap across the wrap", []step{{1, 0xffff}, {1, 2}}, 2},
+		{"a late arrival from before the wrap", []step{{1, 0xfffe}, {1, 0}, {1, 0xffff}}, 0},
+		{"an old packet without loss is no debt", []step{{1, 10}, {1, 5}, {1, 12}}, 1},
+		{"a new SSRC starts anew", []step{{1, 10}, {2, 1000}, {2, 1001}}, 0},
+		{"loss survives a new SSRC", []step{{1, 10}, {1, 13}, {2, 1000}}, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var l Loss
+			for _, s := range c.steps {
+				l.Update(s.ssrc, s.seq)
+			}
+			if l.Lost != c.want {
+				t.Errorf("lost %d, want %d", l.Lost, c.want)
+			}
+		})
+	}
+}
+
+func TestJitter(t *testing.T) {
+	const rate = 8000
+	feed := func(j *Jitter, arrivals ...time.Duration) {
+		for i, at := range arrivals {
+			j.Update(7, uint32(160*i), rate, at)
+		}
+	}
+	steady := make([]time.Duration, 200)
+	wavering := make([]time.Duration, 200)
+	for i := range steady {
+		steady[i] = time.Duration(i) * 20 * time.Millisecond
+		wavering[i] = steady[i] + time.Duration(i%2)*10*time.Millisecond
+	}
+	var j Jitter
+	feed(&j, steady...)
+	if j.Units() != 0 {
+		t.Errorf("a steady stream has jitter %d", j.Units())
+	}
+	j = Jitter{}
+	feed(&j, wavering...)
+	if d := j.Duration(); d < 9*time.Millisecond || d > 10*time.Millisecond {
+		t.Errorf("arrivals that alternate by 10ms give jitter %v", d)
+	}
+	j.Update(8, 0, rate, time.Hour)
+	if j.Units() != 0 {
+		t.Errorf("a new SSRC keeps jitter %d", j.Units())
+	}
+	j.Update(8, 0, 0, time.Hour)
+	if j.Duration() != 0 {
+		t.Errorf("an unknown rate gives jitter %v", j.Duration())
+	}
+}
+
+func TestJitterOfAbsurdArrivalsStaysFinite(t *testing.T) {
+	var j Jitter
+	for i := range 1000 {
+		j.Update(1, uint32(i%2)<<31, 90000, time.Duration(i)*time.Hour)
+	}
+	if j.Duration() < 0 {
+		t.Errorf("jitter %v", j.Duration())
+	}
+}
