@@ -65,7 +65,14 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if names := withoutEffect(opts.flags); len(names) > 0 {
 		d.log.Warn("options are accepted but have no effect yet", "options", strings.Join(names, " "))
 	}
-	// The sockets come first: a second daemon on the same host stops here, before it touches a network device.
+	// The sockets come first: a second daemon of the same configuration stops here, before it touches a network device.
+	for _, a := range listen {
+		u, err := ng.ListenUDP(a, d.log)
+		if err != nil {
+			return d, err
+		}
+		d.udp = append(d.udp, u)
+	}
 	if err := d.listenCLI(); err != nil {
 		return d, err
 	}
@@ -73,13 +80,6 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 		return d, err
 	}
 	d.openCalls()
-	for _, a := range listen {
-		u, err := ng.ListenUDP(a, d.disp, d.log)
-		if err != nil {
-			return d, err
-		}
-		d.udp = append(d.udp, u)
-	}
 	d.announce(out, interfaces)
 	return d, nil
 }
@@ -143,11 +143,12 @@ func (d *Daemon) openCalls() {
 	})
 }
 
-// listenCLI opens the control socket. A place that cannot be had is an error only if the operator named it.
+// listenCLI opens the control socket. A place that cannot be had is an error only if the operator named it: several
+// daemons may run side by side with different ports.
 func (d *Daemon) listenCLI() error {
 	server, err := cli.Listen(d.opts.Socket, func() *call.Manager { return d.calls }, d.status)
 	if err != nil {
-		if d.opts.flags.Changed("control-socket") || errors.Is(err, cli.ErrInUse) {
+		if d.opts.flags.Changed("control-socket") {
 			return err
 		}
 		d.log.Warn("status, list and top will not work", "err", err)
@@ -169,7 +170,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { d.disp.Run(ctx); return nil })
 	for _, u := range d.udp {
-		group.Go(func() error { return u.Serve(ctx) })
+		group.Go(func() error { return u.Serve(ctx, d.disp) })
 	}
 	if d.cli != nil {
 		group.Go(func() error { return d.cli.Serve(ctx) })

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -14,10 +15,19 @@ import (
 var version = "development"
 
 func main() {
-	if err := root(filepath.Base(os.Args[0])).Execute(); err != nil {
+	called := filepath.Base(os.Args[0])
+	if called != "rtpengine-ctl" && len(os.Args) > 1 && isOption(os.Args[1]) {
+		called = "rtpengine" // options without a command are rtpengine's way to start the daemon
+	}
+	if err := root(called).Execute(); err != nil {
 		fmt.Fprintf(os.Stderr, "weir: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// isOption tells an option of the daemon from a command, and from the options of the program as a whole.
+func isOption(arg string) bool {
+	return strings.HasPrefix(arg, "-") && arg != "-h" && arg != "--help"
 }
 
 // root builds the command for the name the program was called by.

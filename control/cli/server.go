@@ -26,10 +26,7 @@ type Server struct {
 	path     string
 }
 
-// ErrInUse is returned by Listen when another daemon serves the socket.
-var ErrInUse = errors.New("another daemon serves the control socket")
-
-// Listen opens the unix socket at path. A socket that a dead daemon left behind is replaced; a live one is ErrInUse.
+// Listen opens the unix socket at path. A socket that a dead daemon left behind is replaced; a live one is an error.
 // calls and status are called for each request, not before Serve.
 func Listen(path string, calls func() *call.Manager, status func() Status) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -37,7 +34,7 @@ func Listen(path string, calls func() *call.Manager, status func() Status) (*Ser
 	}
 	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		conn.Close()
-		return nil, fmt.Errorf("%w %s; end it, or choose another place with --control-socket", ErrInUse, path)
+		return nil, fmt.Errorf("another daemon serves the control socket %s; end it, or choose another place with --control-socket", path)
 	}
 	if fi, err := os.Lstat(path); err == nil && fi.Mode()&os.ModeSocket != 0 {
 		_ = os.Remove(path)

@@ -219,13 +219,13 @@ func TestRepeatedCookieGetsTheSameReplyAndExecutesOnce(t *testing.T) {
 
 func TestUDP(t *testing.T) {
 	d, _ := newDispatcher(t, nil)
-	u, err := ng.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0"), d, nil)
+	u, err := ng.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error)
-	go func() { served <- u.Serve(ctx) }()
+	go func() { served <- u.Serve(ctx, d) }()
 	client, err := ngproto.Dial(u.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestUDP(t *testing.T) {
 	if err := client.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := ng.ListenUDP(u.Addr(), d, nil); err == nil || !strings.Contains(err.Error(), "--listen-ng") {
+	if _, err := ng.ListenUDP(u.Addr(), nil); err == nil || !strings.Contains(err.Error(), "--listen-ng") {
 		t.Errorf("a taken port: %v, want an error that names the option", err)
 	}
 	cancel()

@@ -17,15 +17,14 @@ const maxDatagram = 65535
 // readersPerCore lets commands that wait for their call stand aside while others are read.
 const readersPerCore = 4
 
-// UDP serves a Dispatcher on one UDP socket.
+// UDP is a socket that requests come by.
 type UDP struct {
 	conn *net.UDPConn
-	disp *Dispatcher
 	log  *slog.Logger
 }
 
 // ListenUDP opens the socket. An unspecified address serves both families where the host has both.
-func ListenUDP(addr netip.AddrPort, disp *Dispatcher, log *slog.Logger) (*UDP, error) {
+func ListenUDP(addr netip.AddrPort, log *slog.Logger) (*UDP, error) {
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for ng on udp %v: %w; choose another address with --listen-ng, "+
@@ -33,7 +32,7 @@ func ListenUDP(addr netip.AddrPort, disp *Dispatcher, log *slog.Logger) (*UDP, e
 	}
 	// A burst of new calls must find room while the readers are busy.
 	_ = conn.SetReadBuffer(4 << 20)
-	return &UDP{conn: conn, disp: disp, log: log}, nil
+	return &UDP{conn: conn, log: log}, nil
 }
 
 // Addr returns the address of the socket.
@@ -41,13 +40,13 @@ func (u *UDP) Addr() netip.AddrPort {
 	return u.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// Serve answers requests until ctx ends, then closes the socket.
-func (u *UDP) Serve(ctx context.Context) error {
+// Serve has disp answer requests until ctx ends, then closes the socket.
+func (u *UDP) Serve(ctx context.Context, disp *Dispatcher) error {
 	stop := context.AfterFunc(ctx, func() { u.conn.Close() })
 	defer stop()
 	var readers sync.WaitGroup
 	for range readersPerCore * runtime.GOMAXPROCS(0) {
-		readers.Go(func() { u.read(ctx) })
+		readers.Go(func() { u.read(ctx, disp) })
 	}
 	readers.Wait()
 	return ctx.Err()
@@ -61,7 +60,7 @@ func (u *UDP) Close() error {
 	return nil
 }
 
-func (u *UDP) read(ctx context.Context) {
+func (u *UDP) read(ctx context.Context, disp *Dispatcher) {
 	buf := make([]byte, maxDatagram)
 	for {
 		n, from, err := u.conn.ReadFromUDPAddrPort(buf)
@@ -71,7 +70,7 @@ func (u *UDP) read(ctx context.Context) {
 			}
 			continue // an ICMP error of an earlier reply, which says nothing about this socket
 		}
-		reply := u.disp.Datagram(ctx, buf[:n])
+		reply := disp.Datagram(ctx, buf[:n])
 		if reply == nil {
 			continue
 		}
