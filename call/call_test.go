@@ -273,6 +273,15 @@ func TestAddressFamilyIsBridged(t *testing.T) {
 	}
 }
 
+func TestUnknownInterfaceIsTheDefaultOne(t *testing.T) {
+	m, _ := newManager(t, nil)
+	req := request(t, "c1", "a", "", describe("127.0.0.1", 4000))
+	req.FromInterface, req.ToInterface = "nowhere", "elsewhere"
+	if port := must(t)(m.Offer(req)).Media()[0].Port; port < 41000 || port > 41999 {
+		t.Errorf("the port is %d, want one of the default interface", port)
+	}
+}
+
 func TestLastBranchThatAnswersHasTheCall(t *testing.T) {
 	m, _ := newManager(t, nil)
 	alice, bob, carol := newPhone(t), newPhone(t), newPhone(t)

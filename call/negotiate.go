@@ -58,7 +58,7 @@ func (d *draft) offer(req *Request) (string, error) {
 	}
 	from := d.plan.byTag(req.FromTag)
 	if from == nil {
-		from = d.addParty(&Party{Tag: req.FromTag, Interface: req.FromInterface, Created: time.Now()})
+		from = d.addParty(&Party{Tag: req.FromTag, Interface: d.logical(req.FromInterface), Created: time.Now()})
 	}
 	to, err := d.offeree(from, req)
 	if err != nil {
@@ -87,7 +87,7 @@ func (d *draft) offeree(from *Party, req *Request) (*Party, error) {
 		}
 	}
 	return d.addParty(&Party{
-		Tag: req.ToTag, ViaBranch: req.ViaBranch, Interface: req.ToInterface, Created: time.Now(), OfferedBy: from.ID,
+		Tag: req.ToTag, ViaBranch: req.ViaBranch, Interface: d.logical(req.ToInterface), Created: time.Now(), OfferedBy: from.ID,
 	}), nil
 }
 
@@ -335,6 +335,17 @@ func towards(m *Media, sender, asked sdp.Protocol) sdp.Protocol {
 		return m.Section.Protocol
 	}
 	return sender
+}
+
+// logical returns the name of an interface that exists: the one asked for, else the default one. A proxy whose names do
+// not match ours still gets its call, and the log says what is wrong.
+func (d *draft) logical(name string) string {
+	cfg := &d.call.manager.cfg
+	if name == "" || cfg.Plane.HasFamily(name, 4) || cfg.Plane.HasFamily(name, 6) {
+		return name
+	}
+	cfg.Log.Warn("unknown interface is asked for, the default one is used", "call", d.call.id, "interface", name)
+	return ""
 }
 
 // family picks the address family of a leg: the known one, else the wanted one, else whatever the interface has.

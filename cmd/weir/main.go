@@ -27,7 +27,7 @@ func main() {
 
 // isOption tells an option of the daemon from a command, and from the options of the program as a whole.
 func isOption(arg string) bool {
-	return strings.HasPrefix(arg, "-") && arg != "-h" && arg != "--help"
+	return strings.HasPrefix(arg, "-") && arg != "-h" && arg != "--help" && arg != "-v" && arg != "--version"
 }
 
 // root builds the command for the name the program was called by.
@@ -52,6 +52,7 @@ established calls stay in the kernel (XDP or tc); everything else goes through u
   weir serve           start the daemon; without options it finds the interfaces itself
   weir status          what runs where, and why not in the kernel
   weir top             the calls, live`,
+			Version: version,
 		}
 		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(), versionCommand())
 	}
