@@ -6,8 +6,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +48,8 @@ type Config struct {
 	FastPath   FastPath      // nil: userspace only
 	Log        *slog.Logger  // nil: discard
 
-	now func() time.Duration // nil: Now
+	now  func() time.Duration // nil: Now
+	poll <-chan time.Time     // when to poll the fast path; nil: each pollInterval
 }
 
 // withDefaults returns c with defaults filled in.
@@ -161,12 +165,28 @@ func raiseDescriptorLimit(n int) (int, error) {
 		return 0, fmt.Errorf("read the limit of open files: %w", err)
 	}
 	need := uint64(n + descriptorReserve)
-	if lim.Cur < need {
-		if want := (unix.Rlimit{Cur: need, Max: max(need, lim.Max)}); unix.Setrlimit(unix.RLIMIT_NOFILE, &want) == nil {
+	// Raising the hard limit takes rights, and the system has a limit of its own.
+	for _, hard := range []uint64{max(need, lim.Max), max(min(need, systemDescriptors()), lim.Max), lim.Max} {
+		if lim.Cur >= need {
+			break
+		}
+		if want := (unix.Rlimit{Cur: min(need, hard), Max: hard}); unix.Setrlimit(unix.RLIMIT_NOFILE, &want) == nil {
 			lim = want
-		} else if want := (unix.Rlimit{Cur: lim.Max, Max: lim.Max}); unix.Setrlimit(unix.RLIMIT_NOFILE, &want) == nil {
-			lim = want
+			break
 		}
 	}
 	return int(min(max(lim.Cur, descriptorReserve)-descriptorReserve, uint64(n))), nil
+}
+
+// systemDescriptors returns the highest limit of open files that the system allows, 0 when it does not tell.
+func systemDescriptors() uint64 {
+	text, err := os.ReadFile("/proc/sys/fs/nr_open")
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }

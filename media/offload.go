@@ -193,18 +193,21 @@ func newOffloader(p *Plane, fast FastPath) *offloader {
 	}
 }
 
-func (o *offloader) start() {
+func (o *offloader) start(poll <-chan time.Time) {
 	if o.fast == nil {
 		return
 	}
 	o.done.Go(func() {
-		tick := time.NewTicker(pollInterval)
-		defer tick.Stop()
+		if poll == nil {
+			tick := time.NewTicker(pollInterval)
+			defer tick.Stop()
+			poll = tick.C
+		}
 		for {
 			select {
 			case l := <-o.work:
 				o.settle(l)
-			case <-tick.C:
+			case <-poll:
 				o.poll()
 			case <-o.stop:
 				return

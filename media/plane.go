@@ -111,7 +111,7 @@ func New(cfg Config) (*Plane, error) {
 		p.workers = append(p.workers, w)
 		go w.run()
 	}
-	p.offload.start()
+	p.offload.start(cfg.poll)
 	return p, nil
 }
 

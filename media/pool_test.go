@@ -133,8 +133,10 @@ func TestOverlappingRangesOfOneAddressNeverCollide(t *testing.T) {
 
 func TestEqualRangesShareOneRing(t *testing.T) {
 	h := &hostPool{}
-	if h.addRing(evenPorts(1000, 1099, nil)) != h.addRing(evenPorts(1000, 1099, nil)) {
-		t.Error("two rings for the same ports")
+	h.addRing(evenPorts(1000, 1099, nil))
+	h.addRing(evenPorts(1000, 1099, nil))
+	if len(h.rings) != 1 {
+		t.Errorf("%d rings for the same ports", len(h.rings))
 	}
 }
 
@@ -226,7 +228,11 @@ func TestClosedPairRestsOnceBothLegsAreClosed(t *testing.T) {
 
 func TestNewRefusesAConfigurationAndNamesTheFix(t *testing.T) {
 	ok := Address{IP: loopback4, PortMin: 42200, PortMax: 42299}
-	with := func(f func(a *Address)) []Interface { a := ok; f(&a); return []Interface{{Name: "x", Addresses: []Address{a}}} }
+	with := func(f func(a *Address)) []Interface {
+		a := ok
+		f(&a)
+		return []Interface{{Name: "x", Addresses: []Address{a}}}
+	}
 	for _, c := range []struct {
 		name       string
 		interfaces []Interface
@@ -262,5 +268,19 @@ func TestAdvertisedAddress(t *testing.T) {
 	a, _ := r.pair(4, "")
 	if got, want := a.Advertised(), netip.AddrPortFrom(public, a.Local().Port()); got != want {
 		t.Errorf("advertised %v, want %v", got, want)
+	}
+}
+
+func TestDescriptorLimit(t *testing.T) {
+	if n, err := raiseDescriptorLimit(10); n != 10 || err != nil {
+		t.Errorf("room for %d of 10 sockets, %v", n, err)
+	}
+	const absurd = 1 << 40
+	if n, err := raiseDescriptorLimit(absurd); n <= 0 || n >= absurd || err != nil {
+		t.Errorf("room for %d of %d sockets, %v", n, absurd, err)
+	}
+	r := newRig(t, nil)
+	if c := r.Capacity(); c.Ports != 1000 || c.Pairs() != min(c.Ports, c.Descriptors) || c.Pairs() == 0 {
+		t.Errorf("capacity %+v of two ranges of 500 pairs", c)
 	}
 }

@@ -71,6 +71,9 @@ func (r *rig) until(what string, ok func() bool) {
 	r.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
+			for _, l := range r.openLegs() {
+				r.Logf("%v: %+v", l.Local(), l.Stats())
+			}
 			r.Fatalf("did not happen: %s", what)
 		}
 	}
@@ -176,6 +179,7 @@ func TestRelayBothWays(t *testing.T) {
 				bob.wants(b, alice.rtp(a))
 				alice.wants(a, bob.rtp(b))
 			}
+			r.settle() // what is sent is counted after it was sent
 			st := a.Stats()
 			if want := (Counts{5, 5 * 172}); st.In != want || st.Out != want {
 				t.Errorf("in %+v, out %+v, want %+v", st.In, st.Out, want)
@@ -348,6 +352,7 @@ func TestForeignSourceObtainsNothingAndCannotInject(t *testing.T) {
 			// What eve sent is handled before what is sent later on the same leg.
 			bob.wants(b, alice.rtp(a))
 			alice.wants(a, bob.rtp(b))
+			r.settle()
 			for _, l := range []*Leg{a, b} {
 				if st := l.Stats(); st.Refused != sprayed || st.Out.Packets != confirmations+1 {
 					t.Errorf("refused %d of %d, sent %d to the peer, want %d", st.Refused, sprayed, st.Out.Packets, confirmations+1)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -88,8 +89,9 @@ func newOutBatch() *outBatch {
 
 // udpSocket is the portable transport: one non-blocking UDP socket per leg.
 type udpSocket struct {
-	fd  int
-	ip4 bool
+	fd        int
+	ip4       bool
+	fragments atomic.Bool // IPv4: a datagram was too long for its path
 }
 
 func listenUDP(local netip.AddrPort) (*udpSocket, error) {
@@ -113,6 +115,8 @@ func listenUDP(local netip.AddrPort) (*udpSocket, error) {
 
 func (s *udpSocket) bind(local netip.AddrPort) error {
 	if s.ip4 {
+		// Datagrams that may not be fragmented need no identification, which the kernel would have to draw for each.
+		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO)
 		return unix.Bind(s.fd, &unix.SockaddrInet4{Addr: local.Addr().As4(), Port: int(local.Port())})
 	}
 	if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
@@ -189,10 +193,19 @@ func (s *udpSocket) send(b *outBatch, first, end int) (int, error) {
 	data, to := b.data[first], b.to[first]
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(data))),
 		uintptr(len(data)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
-	if errno != 0 {
-		return 0, errno
+	if errno == 0 {
+		return 1, nil
 	}
-	return 1, nil
+	if errno == unix.EMSGSIZE && s.allowFragments() {
+		return s.send(b, first, end)
+	}
+	return 0, errno
+}
+
+// allowFragments lets the socket fragment from now on. It is false when it does already.
+func (s *udpSocket) allowFragments() bool {
+	return s.ip4 && !s.fragments.Swap(true) &&
+		unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_WANT) == nil
 }
 
 func (s *udpSocket) sendMany(b *outBatch, first, end int) (int, error) {
@@ -204,8 +217,11 @@ func (s *udpSocket) sendMany(b *outBatch, first, end int) (int, error) {
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&b.headers[first])),
 		uintptr(end-first), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-	if errno != 0 {
-		return 0, errno
+	if errno == 0 {
+		return int(n), nil
 	}
-	return int(n), nil
+	if errno == unix.EMSGSIZE && s.allowFragments() {
+		return s.sendMany(b, first, end)
+	}
+	return 0, errno
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -104,10 +105,40 @@ func (r *Rig) Link(a, b End) error {
 			return fmt.Errorf("device %s: %w", end.Device, err)
 		}
 	}
+	for _, end := range []End{a, b} {
+		if err := end.awaitUp(); err != nil {
+			return fmt.Errorf("device %s: %w", end.Device, err)
+		}
+	}
 	if err := a.meet(b); err != nil {
 		return err
 	}
 	return b.meet(a)
+}
+
+// upTimeout is far more than a device takes to come up on a machine under load.
+const upTimeout = 10 * time.Second
+
+// awaitUp waits until the device is operational. The kernel gets there by itself some time after both ends are up, and
+// silently drops what is sent before.
+func (e End) awaitUp() error {
+	handle, err := netlink.NewHandleAt(e.Host.ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	for deadline := time.Now().Add(upTimeout); ; time.Sleep(time.Millisecond) {
+		link, err := handle.LinkByName(e.Device)
+		if err != nil {
+			return err
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("still %v after %v", link.Attrs().OperState, upTimeout)
+		}
+	}
 }
 
 // raise gives the end its addresses and brings it up.
