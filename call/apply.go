@@ -24,8 +24,8 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp bo
 		Handover:       party.Handling.Handover,
 		Unidirectional: party.Handling.Unidirectional,
 		TOS:            p.TOS,
-		// Whoever sends here before this party has spoken cannot be told from a stranger.
-		Muted: party.Description == nil,
+		// Whoever sends here before this party has said where it is cannot be told from a stranger.
+		Muted: party.Description == nil || m.held && !c.Signalled.IsValid(),
 	}
 	switch {
 	case m.Opaque:
@@ -34,7 +34,8 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp bo
 		s.Kind = media.RTCP
 	}
 	for _, ref := range p.hearers(Ref{party.ID, index}) {
-		if sink := p.media(ref); sink.RTP.Leg != nil {
+		// A party on hold by an unspecified address must not be sent anything (RFC 3264, section 8.4).
+		if sink := p.media(ref); sink.RTP.Leg != nil && !sink.held {
 			s.Sinks = append(s.Sinks, media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg()})
 		}
 	}

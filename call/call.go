@@ -57,8 +57,8 @@ func (c *Call) end(why Reason) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	c.report(why)
 	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) { comp.Leg.Close() })
+	c.report(why) // after closing: only then the counts of the kernel are final
 	c.manager.remove(c, why)
 }
 

@@ -225,6 +225,40 @@ func TestHoldByZeroAddress(t *testing.T) {
 	}
 }
 
+func TestPartyOnHoldMaySendAndIsSentNothing(t *testing.T) {
+	m, _ := newManager(t, nil)
+	alice, bob, stranger := newPhone(t), newPhone(t), newPhone(t)
+	toBob := must(t)(m.Offer(request(t, "c1", "a", "", describe("127.0.0.1", alice.port)))).Media()[0]
+	toAlice := must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", bob.port)))).Media()[0]
+	for seq := range 10 { // enough to settle where both are
+		alice.say(t, toAlice.Port, seq)
+		bob.say(t, toBob.Port, seq)
+		if bob.hears(t, soon) == 0 || alice.hears(t, soon) == 0 {
+			t.Fatal("no audio before the hold")
+		}
+	}
+	must(t)(m.Offer(request(t, "c1", "a", "b", describe("0.0.0.0", alice.port))))
+	must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", bob.port))))
+	bob.say(t, toBob.Port, 10)
+	if alice.hears(t, 200*time.Millisecond) != 0 {
+		t.Error("the party on hold is sent media")
+	}
+	stranger.say(t, toAlice.Port, 10)
+	if bob.hears(t, 200*time.Millisecond) != 0 {
+		t.Error("a stranger takes the place of the party on hold")
+	}
+	alice.say(t, toAlice.Port, 10)
+	if bob.hears(t, soon) == 0 {
+		t.Error("music on hold is not relayed")
+	}
+	must(t)(m.Offer(request(t, "c1", "a", "b", describe("127.0.0.1", alice.port))))
+	must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", bob.port))))
+	bob.say(t, toBob.Port, 11)
+	if alice.hears(t, soon) == 0 {
+		t.Error("no audio after the hold")
+	}
+}
+
 func TestRejectedMediaKeepItsPlace(t *testing.T) {
 	m, plane := newManager(t, nil)
 	video := "m=video 5000 RTP/AVP 99\r\na=rtpmap:99 H264/90000"

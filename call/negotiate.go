@@ -260,11 +260,14 @@ func (d *draft) hear(m *Media, s section, req *Request) error {
 		return fmt.Errorf("%w: no c= line gives an address", ErrIncompleteSDP)
 	}
 	m.family = familyOf(addr)
+	// With trickle ICE the unspecified address means "not known yet" (RFC 8840, section 4.1.1), not a hold.
+	nowhere := conn.IsZero() || addr.IsUnspecified()
+	if m.held = nowhere && !s.ICEOf(s.session).HasOption("trickle"); m.held {
+		// Where the party is has not changed: what was learnt stays closed to strangers, and music on hold goes on.
+		return nil
+	}
 	var rtp, rtcp netip.AddrPort
-	if conn.IsZero() || addr.IsUnspecified() {
-		// With trickle ICE the unspecified address means "not known yet" (RFC 8840, section 4.1.1), not a hold.
-		m.held = !s.ICEOf(s.session).HasOption("trickle")
-	} else {
+	if !nowhere {
 		rtp = netip.AddrPortFrom(addr, s.Port)
 		rtcp = netip.AddrPortFrom(addr, s.Port+1)
 		if s.RTCP != nil {

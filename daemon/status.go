@@ -12,6 +12,9 @@ func (d *Daemon) engines() []cli.Engine {
 	var all []cli.Engine
 	for _, f := range d.fast.Interfaces() {
 		e := cli.Engine{Interface: f.Name, Engine: string(f.Engine), Reason: f.Reason, Addresses: []string{}}
+		if e.Reason == "" {
+			e.Reason = "nothing faster exists"
+		}
 		for _, a := range f.Addrs {
 			e.Addresses = append(e.Addresses, a.String())
 		}

@@ -111,7 +111,9 @@ func threadTime(tb testing.TB, tid int) time.Duration {
 
 // BenchmarkOpenPair opens, sets up and closes the pair of one party, the plane's part of an offer.
 func BenchmarkOpenPair(b *testing.B) {
-	p, err := New(Config{Workers: 1, Quarantine: -1, Interfaces: []Interface{{Name: "x", Addresses: []Address{{IP: loopback4}}}}})
+	p, err := New(Config{Workers: 1, Quarantine: -1, Interfaces: []Interface{
+		{Name: "x", Addresses: []Address{{IP: loopback4}}},
+	}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -35,7 +35,9 @@ func newWire(t *testing.T, family int) *wire {
 		}
 		near, far := prefix(1), prefix(2)
 		if err := r.Link(
-			netrig.End{Host: w.proxy, Device: []string{"caller", "callee"}[i], Addrs: []netip.Prefix{near}, Neighbours: true, GRO: true},
+			netrig.End{
+				Host: w.proxy, Device: []string{"caller", "callee"}[i], Addrs: []netip.Prefix{near}, Neighbours: true, GRO: true,
+			},
 			netrig.End{Host: h, Device: "phone", Addrs: []netip.Prefix{far}, Neighbours: true, GRO: true},
 		); err != nil {
 			t.Fatal(err)

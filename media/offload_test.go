@@ -180,8 +180,10 @@ func TestWhatKeepsAFlowInUserspace(t *testing.T) {
 		{"nobody hears", func(r *offloadRig) { r.as.Sinks = nil }, whyNoSink},
 		{"two hear", func(r *offloadRig) { r.as.Sinks = append(r.as.Sinks, r.as.Sinks[0]) }, whySinks},
 		{"unknown media", func(r *offloadRig) { r.as.Kind = Opaque }, whyKind},
-		{"the address is not served", func(r *offloadRig) { r.kernel.unserved = "loopback" }, "local address not served: loopback"},
-		{"the kernel refuses", func(r *offloadRig) { r.kernel.fail = errors.New("map is full") }, "installation failed: map is full"},
+		{"the address is not served", func(r *offloadRig) { r.kernel.unserved = "loopback" },
+			"local address not served: loopback"},
+		{"the kernel refuses", func(r *offloadRig) { r.kernel.fail = errors.New("map is full") },
+			"installation failed: map is full"},
 		{"the hearer is on the other address family", func(r *offloadRig) {
 			six, _ := r.pair(6, "call")
 			six.Apply(Settings{Signalled: netip.MustParseAddrPort("[::1]:9"), Learning: LearnOff})
@@ -248,7 +250,8 @@ func TestFlowLeavesTheKernelBefore(t *testing.T) {
 	}{
 		{"Apply returns, when muted", func(r *offloadRig) { r.as.Muted = true; r.a.Apply(r.as) }, whyMuted},
 		{"Apply returns, when learning starts again", func(r *offloadRig) { r.as.Epoch++; r.a.Apply(r.as) }, whyLearning},
-		{"Apply on the hearer returns, when its learning starts again", func(r *offloadRig) { r.bs.Epoch++; r.b.Apply(r.bs) }, whyPeer},
+		{"Apply on the hearer returns, when its learning starts again",
+			func(r *offloadRig) { r.bs.Epoch++; r.b.Apply(r.bs) }, whyPeer},
 		{"Apply returns, when another hears", func(r *offloadRig) {
 			other, _ := r.pair(4, "call")
 			other.Apply(Settings{})

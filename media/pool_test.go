@@ -180,9 +180,12 @@ func TestOpenPairErrorsAreDistinct(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	if a, b, err := r.OpenPair("", 4, ""); err != nil || a.Local().Addr() != loopback4 || b.Local().Port() != a.Local().Port()+1 ||
-		a.Local().Port()%2 != 0 {
-		t.Errorf("the default interface: %v", err)
+	a, b, err := r.OpenPair("", 4, "")
+	if err != nil {
+		t.Fatalf("the default interface: %v", err)
+	}
+	if port := a.Local().Port(); a.Local().Addr() != loopback4 || port%2 != 0 || b.Local().Port() != port+1 {
+		t.Errorf("the default interface gave %v and %v", a.Local(), b.Local())
 	}
 	if !r.HasFamily("v6", 6) || r.HasFamily("v6", 4) || r.HasFamily("v5", 4) || !r.HasFamily("", 4) {
 		t.Error("HasFamily does not fit the configuration")

@@ -336,7 +336,8 @@ func TestForeignSourceObtainsNothingAndCannotInject(t *testing.T) {
 	for _, mode := range []Learning{LearnHeuristic, LearnOff, LearnImmediate} {
 		t.Run(mode.String(), func(t *testing.T) {
 			r := newRig(t, nil)
-			alice, bob, eve := newPhone(t, loopback4), newPhone(t, loopback4), newPhone(t, netip.MustParseAddr("127.0.0.66"))
+			alice, bob := newPhone(t, loopback4), newPhone(t, loopback4)
+			eve := newPhone(t, netip.MustParseAddr("127.0.0.66"))
 			a, _ := r.pair(4, "call")
 			b, _ := r.pair(4, "call")
 			bridge(a, nil, Settings{Signalled: alice.addr(), Learning: mode}, b, nil, Settings{Signalled: bob.addr(), Learning: mode})

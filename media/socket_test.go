@@ -21,7 +21,8 @@ func TestDatagramLongerThanTheLinkTakesIsFragmentedAfterAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hosts[i], ends[i] = h, netrig.End{Host: h, Device: name, Addrs: []netip.Prefix{netip.PrefixFrom(ip, 24)}, Neighbours: true}
+		hosts[i] = h
+		ends[i] = netrig.End{Host: h, Device: name, Addrs: []netip.Prefix{netip.PrefixFrom(ip, 24)}, Neighbours: true}
 	}
 	if err := r.Link(ends[0], ends[1]); err != nil {
 		t.Fatal(err)

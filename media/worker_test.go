@@ -114,7 +114,9 @@ func TestLegsOfOneAffinityShareAWorker(t *testing.T) {
 }
 
 func TestOpenPairAfterCloseFails(t *testing.T) {
-	p, err := New(Config{Interfaces: []Interface{{Name: "x", Addresses: []Address{{IP: loopback4, PortMin: 42300, PortMax: 42399}}}}})
+	p, err := New(Config{Interfaces: []Interface{
+		{Name: "x", Addresses: []Address{{IP: loopback4, PortMin: 42300, PortMax: 42399}}},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
