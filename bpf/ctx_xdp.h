@@ -25,20 +25,23 @@ static __always_inline enum reason ctx_admit(ctx_t *ctx)
 	return REASON_RELAYED;
 }
 
+// ctx_tx tells whether a frame goes back the way it came by XDP_TX. Where that is not possible it can still be
+// redirected to its own device.
+static __always_inline bool ctx_tx(ctx_t *ctx, const struct hop *hop)
+{
+	return hop->port & PORT_TX && hop->ifindex == ctx->ingress_ifindex;
+}
+
 // A device that is not prepared for redirected frames drops them without a trace. Generic XDP sends buffers of the
 // ordinary kind, which every device takes.
 static __always_inline bool ctx_can_send(ctx_t *ctx, const struct hop *hop, enum hook hook)
 {
-	if (hook == HOOK_XDP_GENERIC)
-		return true;
-	return hop->port & (hop->ifindex == ctx->ingress_ifindex ? PORT_TX : PORT_XMIT);
+	return hook == HOOK_XDP_GENERIC || hop->port & PORT_XMIT || ctx_tx(ctx, hop);
 }
 
 static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop)
 {
-	if (hop->ifindex == ctx->ingress_ifindex)
-		return XDP_TX;
-	return bpf_redirect(hop->ifindex, 0);
+	return ctx_tx(ctx, hop) ? XDP_TX : bpf_redirect(hop->ifindex, 0);
 }
 
 // ctx_sum sums the len bytes at off, folded; -1 when they are too many. It is a function of its own so that the verifier

@@ -75,7 +75,7 @@ static __always_inline int relay(ctx_t *ctx, enum hook hook)
 	if (!relay_admitted(flow, pkt.mpt))
 		return relay_up(hook, REASON_PAYLOAD_TYPE);
 
-	now = bpf_ktime_get_coarse_ns();
+	now = bpf_jiffies64();
 	reason = route(ctx, flow, &pkt, now, &hop);
 	if (reason != REASON_RELAYED)
 		return relay_up(hook, reason);

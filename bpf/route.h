@@ -7,8 +7,7 @@
 #include "maps.h"
 #include "parse.h"
 
-#define ROUTE_MAX_AGE 1000000000ULL // ns
-#define ROUTE_LOOPBACK 1            // ifindex of the loopback device in every network namespace
+#define ROUTE_LOOPBACK 1 // ifindex of the loopback device in every network namespace
 
 #ifndef AF_INET
 #define AF_INET 2
@@ -16,6 +15,10 @@
 #ifndef AF_INET6
 #define AF_INET6 10
 #endif
+
+// The tick of the kernel, set by userspace. An answer is used for one second. Ticks, because reading their counter is one
+// load, while every clock is a call that would be among the dearest steps of a packet.
+const volatile __u32 ticks_per_second = 250;
 
 static __always_inline enum reason route_reason(long result)
 {
@@ -74,6 +77,7 @@ static __always_inline enum reason route_look_up(ctx_t *ctx, struct flow *flow, 
 	// Another CPU may be reading: without a time the hop is not used, so it sees the old one, none or the new one.
 	*(volatile __u64 *)&flow->hop.when = 0;
 	barrier();
+	flow->hop.when_ns = bpf_ktime_get_coarse_ns();
 	flow->hop.ifindex = hop->ifindex;
 	flow->hop.mtu = hop->mtu;
 	__builtin_memcpy(flow->hop.dst, hop->dst, sizeof(hop->dst));
@@ -91,7 +95,7 @@ static __always_inline enum reason route(ctx_t *ctx, struct flow *flow, const st
 	__u64 when = *(volatile __u64 *)&flow->hop.when;
 	enum reason reason;
 
-	if (when && now - when < ROUTE_MAX_AGE) {
+	if (when && now - when < ticks_per_second) {
 		barrier();
 		*hop = flow->hop;
 		barrier();

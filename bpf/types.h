@@ -36,8 +36,8 @@ struct exit_count {
 
 // What a network device can do with the frames of an XDP program.
 enum port_flag {
-	PORT_XMIT = 1 << 0, // sends frames redirected to it from another device
-	PORT_TX = 1 << 1,   // sends back frames it received itself
+	PORT_XMIT = 1 << 0, // sends frames redirected to it
+	PORT_TX = 1 << 1,   // sends back frames it received itself by XDP_TX
 };
 
 struct endpoint {
@@ -48,7 +48,8 @@ struct endpoint {
 
 // The last answer of the routing and neighbour tables, kept so that a packet costs no look-up.
 struct hop {
-	__u64 when; // of the look-up, coarse CLOCK_MONOTONIC in ns; 0 is "none"
+	__u64 when;    // of the look-up, in ticks of the kernel (jiffies); 0 is "none"
+	__u64 when_ns; // the same moment on CLOCK_MONOTONIC
 	__u32 ifindex;
 	__u32 mtu; // largest IP packet
 	__u8 dst[6];
@@ -61,7 +62,7 @@ struct stats {
 	__u64 bytes;
 	__u64 refused;
 	__u64 lost;
-	__u64 last_seen; // coarse CLOCK_MONOTONIC in ns
+	__u64 last_seen; // in ticks; hop.when and hop.when_ns tell what time that is
 	__u64 last;      // SSRC << 32 | sequence number << 16 | 1 once there is one
 };
 
@@ -81,11 +82,11 @@ struct flow {
 	__u64 payload_types[2];
 	struct hop hop;
 	struct stats stats;
-	__u64 reserved[2];
+	__u64 reserved;
 };
 
 _Static_assert(sizeof(struct endpoint) == 20, "endpoint is a map key: no hidden padding");
-_Static_assert(sizeof(struct hop) == 32, "size of hop");
+_Static_assert(sizeof(struct hop) == 40, "size of hop");
 _Static_assert(sizeof(struct stats) == 48, "size of stats");
 _Static_assert(sizeof(struct flow) == 192, "size of flow");
 _Static_assert(__builtin_offsetof(struct flow, payload_types) % 8 == 0, "alignment of payload_types");

@@ -3,6 +3,7 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -44,7 +45,7 @@ func (p *Plane) attach(mode Mode) {
 		if d.Engine == mode {
 			why[d] = append(why[d], "demanded by configuration")
 		}
-		d.Reason = join(why[d])
+		d.Reason = strings.Join(why[d], "; ")
 	}
 }
 
@@ -59,8 +60,9 @@ func (p *Plane) attachNative(mode Mode, devices []*device, why map[*device][]str
 		d.Engine = XDP
 		p.ports.attached(d.Index)
 	}
+	hint := p.takeHint
 	if err := p.ports.refresh(); err != nil {
-		p.log.Warn("it is unknown which network devices take frames from XDP", "err", err)
+		hint = func(*device) string { return err.Error() }
 	}
 	takers := 0
 	for _, d := range devices {
@@ -72,24 +74,27 @@ func (p *Plane) attachNative(mode Mode, devices []*device, why map[*device][]str
 		switch {
 		case d.Engine != XDP || p.ports.takes(d.Index):
 		case takers > 0 || mode == XDP:
-			why[d] = append(why[d], "frames cannot leave by it through XDP, tc sends them: "+d.takeHint())
+			why[d] = append(why[d], "frames cannot leave by it through XDP, tc sends them: "+hint(d))
 		default:
 			if err := d.detach(); err != nil {
 				p.log.Warn("XDP could not be taken off again", "err", err)
 			}
 			p.ports.detached(d.Index)
 			d.Engine = None
-			why[d] = append(why[d], "xdp: no media device takes redirected frames: "+d.takeHint())
+			why[d] = append(why[d], "xdp: no media device takes redirected frames: "+hint(d))
 		}
 	}
 }
 
 // takeHint says how to make the device take frames from XDP.
-func (d *device) takeHint() string {
-	if d.link.Type() == "veth" {
-		return fmt.Sprintf("turn GRO on at the other end of %s (ethtool -K PEER gro on)", d.Name)
+func (p *Plane) takeHint(d *device) string {
+	switch {
+	case d.link.Type() != "veth":
+		return "its driver does not offer it"
+	case p.ports.family == 0:
+		return "kernels before 6.3 do not tell whether a veth does"
 	}
-	return "its driver does not offer it"
+	return fmt.Sprintf("turn GRO on at the other end of %s (ethtool -K PEER gro on)", d.Name)
 }
 
 func (p *Plane) attachXDP(d *device, mode Mode) error {
@@ -97,7 +102,8 @@ func (p *Plane) attachXDP(d *device, mode Mode) error {
 		return p.xdpErr
 	}
 	if x := d.link.Attrs().Xdp; x != nil && x.Attached {
-		return fmt.Errorf("another XDP program (id %d) is attached: take it off with `ip link set dev %s xdp off`", x.ProgId, d.Name)
+		return fmt.Errorf("another XDP program (id %d) is attached: take it off with `ip link set dev %s xdp off`",
+			x.ProgId, d.Name)
 	}
 	prog, flags := p.xdp.RelayXdp, link.XDPDriverMode
 	if mode == XDPGeneric {

@@ -33,9 +33,19 @@ func (d *device) detach() error {
 	return errors.Join(errs...)
 }
 
+// dump repeats a netlink listing that something changed under, which the kernel reports instead of hiding.
+func dump[T any](list func() ([]T, error)) (all []T, err error) {
+	for range 10 {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
+}
+
 // findDevices finds the owners of addrs. Addresses that nobody owns are left out.
 func findDevices(h *netlink.Handle, addrs []netip.Addr) ([]*device, error) {
-	owned, err := h.AddrList(nil, netlink.FAMILY_ALL)
+	owned, err := dump(func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list the addresses of this host: %w", err)
 	}

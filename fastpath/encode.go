@@ -78,10 +78,15 @@ func encodeFlow(f Flow) relayFlow {
 	return v
 }
 
-func decodeCounters(v *relayFlow) Counters {
+// decodeCounters needs the tick of the kernel, in which the programs count time.
+func decodeCounters(v *relayFlow, tick time.Duration) Counters {
 	s := &v.Stats
-	return Counters{
-		Packets: s.Packets, Bytes: s.Bytes, Refused: s.Refused, Lost: s.Lost, LastSeen: time.Duration(s.LastSeen),
+	c := Counters{
+		Packets: s.Packets, Bytes: s.Bytes, Refused: s.Refused, Lost: s.Lost,
 		SSRC: uint32(s.Last >> 32), Seq: uint16(s.Last >> 16),
 	}
+	if s.LastSeen != 0 {
+		c.LastSeen = time.Duration(v.Hop.WhenNs) + time.Duration(s.LastSeen-v.Hop.When)*tick
+	}
+	return c
 }

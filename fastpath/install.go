@@ -39,14 +39,14 @@ func (p *Plane) Install(f Flow) error {
 func (p *Plane) Remove(local netip.AddrPort) (Counters, error) {
 	key, value := encodeEndpoint(local), relayFlow{}
 	err := p.flow(local, func(m *ebpf.Map) error { return m.LookupAndDelete(&key, &value) })
-	return decodeCounters(&value), err
+	return decodeCounters(&value, p.tick), err
 }
 
 // Counters are those of the flow that arrives on local, or ErrNoFlow.
 func (p *Plane) Counters(local netip.AddrPort) (Counters, error) {
 	key, value := encodeEndpoint(local), relayFlow{}
 	err := p.flow(local, func(m *ebpf.Map) error { return m.Lookup(&key, &value) })
-	return decodeCounters(&value), err
+	return decodeCounters(&value, p.tick), err
 }
 
 // flow does one thing with the flow map on behalf of local.
@@ -88,7 +88,7 @@ func (p *Plane) Walk(fn func(local netip.AddrPort, c Counters)) error {
 	for {
 		n, err := p.maps.Flows.BatchLookup(&cursor, b.keys, b.values, nil)
 		for i := range n {
-			fn(decodeEndpoint(&b.keys[i]), decodeCounters(&b.values[i]))
+			fn(decodeEndpoint(&b.keys[i]), decodeCounters(&b.values[i], p.tick))
 		}
 		switch {
 		case errors.Is(err, ebpf.ErrKeyNotExist):

@@ -6,8 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
@@ -41,13 +41,13 @@ type Plane struct {
 	log      *slog.Logger
 	maxFlows int
 	tweaks   tweaks
+	tick     time.Duration
 
-	maps  relayMaps // nil without a kernel plane
-	xdp   relayPrograms
-	tc    relayTCPrograms
-	tcErr error // why there is no tc program
-	// xdpErr says why there are no XDP programs.
-	xdpErr error
+	maps   relayMaps // nil without a kernel plane
+	xdp    relayPrograms
+	xdpErr error // why there are no XDP programs
+	tc     relayTCPrograms
+	tcErr  error // why there is no tc program
 
 	netlink *netlink.Handle
 	ports   *ports
@@ -146,8 +146,14 @@ func (p *Plane) load() error {
 	if err != nil {
 		return err
 	}
+	if p.tick, err = tick(); err != nil {
+		return err
+	}
 	for _, spec := range []*ebpf.CollectionSpec{xdp, tc} {
 		spec.Maps[relayMapFlows].MaxEntries = uint32(p.maxFlows)
+		if err := spec.Variables[relayVarTicksPerSecond].Set(uint32(time.Second / p.tick)); err != nil {
+			return fmt.Errorf("set the tick: %w", err)
+		}
 	}
 	if err := xdp.LoadAndAssign(&p.maps, nil); err != nil {
 		return fmt.Errorf("create maps: %w", err)
@@ -165,6 +171,18 @@ func (p *Plane) load() error {
 		return errors.Join(p.xdpErr, p.tcErr)
 	}
 	return nil
+}
+
+// tick is the time between two steps of the kernel's coarse clocks.
+func tick() (time.Duration, error) {
+	var ts unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &ts); err != nil {
+		return 0, fmt.Errorf("read the tick of the kernel: %w", err)
+	}
+	if d := time.Duration(ts.Nano()); d > 0 && d <= time.Second {
+		return d, nil
+	}
+	return 0, fmt.Errorf("a kernel tick of %d ns makes no sense", ts.Nano())
 }
 
 // Interfaces are the devices that own media addresses, in the order of Config.Addrs.
@@ -213,12 +231,11 @@ func (p *Plane) Close() error {
 	for _, d := range p.devices {
 		errs = append(errs, d.detach())
 	}
-	for _, c := range []io.Closer{p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.tc.RelayTc, p.maps.Flows, p.maps.Ports, p.maps.Exits} {
+	for _, c := range []io.Closer{
+		p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.tc.RelayTc, p.maps.Flows, p.maps.Ports, p.maps.Exits,
+	} {
 		errs = append(errs, c.Close())
 	}
 	p.netlink.Close()
 	return errors.Join(errs...)
 }
-
-// join makes one sentence of several reasons.
-func join(reasons []string) string { return strings.Join(reasons, "; ") }

@@ -32,7 +32,7 @@ const (
 // ports keeps the map that tells XDP which devices take its frames. The kernel drops frames for others without a trace.
 type ports struct {
 	handle *netlink.Handle
-	socket *nl.SocketHandle
+	socket *nl.NetlinkSocket
 	family uint16 // of "netdev"; 0 before kernel 6.3
 	table  *ebpf.Map
 	log    *slog.Logger
@@ -52,11 +52,14 @@ func newPorts(h *netlink.Handle, table *ebpf.Map, log *slog.Logger) (*ports, err
 		done: make(chan struct{}),
 	}
 	// The socket belongs to the network namespace of this thread, and so do the answers.
-	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_GENERIC)
-	if err != nil {
+	var err error
+	if p.socket, err = nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_GENERIC); err != nil {
 		return nil, fmt.Errorf("open generic netlink: %w", err)
 	}
-	p.socket = &nl.SocketHandle{Socket: s}
+	if err := p.socket.SetReceiveTimeout(&unix.Timeval{Sec: 2}); err != nil {
+		p.socket.Close()
+		return nil, fmt.Errorf("generic netlink: %w", err)
+	}
 	if family, err := h.GenlFamilyGet(netdevFamily); err == nil {
 		p.family = family.ID
 	} else if !errors.Is(err, unix.ENOENT) {
@@ -109,7 +112,7 @@ func (p *ports) takes(index int) bool {
 
 // refresh asks the kernel and writes what has changed.
 func (p *ports) refresh() error {
-	links, err := p.handle.LinkList()
+	links, err := dump(p.handle.LinkList)
 	if err != nil {
 		return fmt.Errorf("list the network devices: %w", err)
 	}
@@ -149,14 +152,14 @@ func (p *ports) refresh() error {
 	return errors.Join(errs...)
 }
 
-// portOfFeatures reads the XDP features of a device. A veth sends its own frames back the way it sends redirected ones;
-// others do what their driver lists.
+// portOfFeatures reads the XDP features of a device. A veth never gets XDP_TX: it lays such frames into the ring of its
+// peer and wakes the peer only if that has an XDP program, so that they would lie there. Redirection wakes it always.
 func portOfFeatures(features uint64, veth bool) relayPortFlag {
 	var flags relayPortFlag
 	if features&netdevXDPTransmit != 0 {
 		flags |= relayPortFlagPORT_XMIT
 	}
-	if veth && flags != 0 || !veth && features&netdevXDPBasic != 0 {
+	if !veth && features&netdevXDPBasic != 0 {
 		flags |= relayPortFlagPORT_TX
 	}
 	return flags
@@ -171,35 +174,70 @@ func portOfKind(veth, attached bool) relayPortFlag {
 	return relayPortFlagPORT_XMIT | relayPortFlagPORT_TX
 }
 
-// features are the XDP features by device index.
+// features are the XDP features by device index. Only one goroutine at a time may ask.
 func (p *ports) features() (map[uint32]uint64, error) {
 	if p.family == 0 {
 		return nil, nil
 	}
 	req := nl.NewNetlinkRequest(int(p.family), unix.NLM_F_DUMP)
-	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_GENERIC: p.socket}
-	req.AddData(&nl.Genlmsg{Command: netdevCmdDevGet, Version: 1})
-	messages, err := req.Execute(unix.NETLINK_GENERIC, 0)
-	if err != nil {
+	req.AddData(genericHeader{netdevCmdDevGet, 1, 0, 0})
+	if err := p.socket.Send(req); err != nil {
 		return nil, fmt.Errorf("ask for the features of the network devices: %w", err)
 	}
+	// The answers of this family are not marked as parts of a dump, so that the library's own loop would end after the
+	// first.
 	all := map[uint32]uint64{}
-	for _, m := range messages {
-		attrs, err := nl.ParseRouteAttr(m[nl.SizeofGenlmsg:])
+	for {
+		messages, _, err := p.socket.Receive()
 		if err != nil {
-			return nil, fmt.Errorf("features of a network device: %w", err)
+			return nil, fmt.Errorf("read the features of the network devices: %w", err)
 		}
-		var index uint32
-		var features uint64
-		for _, a := range attrs {
+		for _, m := range messages {
 			switch {
-			case a.Attr.Type == netdevAttrIndex && len(a.Value) >= 4:
-				index = binary.NativeEndian.Uint32(a.Value)
-			case a.Attr.Type == netdevAttrXDP && len(a.Value) >= 8:
-				features = binary.NativeEndian.Uint64(a.Value)
+			case m.Header.Seq != req.Seq:
+				continue // of a request that was given up
+			case m.Header.Type == unix.NLMSG_DONE:
+				return all, nil
+			case m.Header.Type == unix.NLMSG_ERROR || len(m.Data) < nl.SizeofGenlmsg:
+				return nil, fmt.Errorf("the features of the network devices are refused: %w", netlinkError(m.Data))
 			}
+			index, features, err := parseFeatures(m.Data[nl.SizeofGenlmsg:])
+			if err != nil {
+				return nil, err
+			}
+			all[index] = features
 		}
-		all[index] = features
 	}
-	return all, nil
+}
+
+// netlinkError reads the number in an error message.
+func netlinkError(b []byte) error {
+	if len(b) < 4 {
+		return unix.EPROTO
+	}
+	return unix.Errno(-int32(binary.NativeEndian.Uint32(b)))
+}
+
+// genericHeader is struct genlmsghdr: command, version and two reserved bytes. The library's own type leaves the last two
+// to chance, and this family refuses them unless they are 0 (seen as EINVAL now and then).
+type genericHeader [nl.SizeofGenlmsg]byte
+
+func (h genericHeader) Len() int          { return len(h) }
+func (h genericHeader) Serialize() []byte { return h[:] }
+
+// parseFeatures reads the attributes of one device.
+func parseFeatures(b []byte) (index uint32, features uint64, err error) {
+	attrs, err := nl.ParseRouteAttr(b)
+	if err != nil {
+		return 0, 0, fmt.Errorf("features of a network device: %w", err)
+	}
+	for _, a := range attrs {
+		switch {
+		case a.Attr.Type == netdevAttrIndex && len(a.Value) >= 4:
+			index = binary.NativeEndian.Uint32(a.Value)
+		case a.Attr.Type == netdevAttrXDP && len(a.Value) >= 8:
+			features = binary.NativeEndian.Uint64(a.Value)
+		}
+	}
+	return index, features, nil
 }

@@ -32,11 +32,11 @@ var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
 	relayReasonREASON_RTCP:           {"rtcp", "RTCP on the RTP port"},
 	relayReasonREASON_PAYLOAD_TYPE:   {"payload-type", "payload type that the flow does not admit"},
 	relayReasonREASON_GSO:            {"gso", "several datagrams in one buffer"},
-	relayReasonREASON_FORWARDING_OFF: {"forwarding-off", "routes cannot be looked up: set net.ipv4.conf.lo.forwarding or net.ipv6.conf.lo.forwarding to 1"},
+	relayReasonREASON_FORWARDING_OFF: {"forwarding-off", "routes cannot be looked up: set net.ipv4.conf.lo.forwarding (ipv6 likewise) to 1"},
 	relayReasonREASON_NO_ROUTE:       {"no-route", "no route, or the destination is this host"},
 	relayReasonREASON_NO_NEIGHBOUR:   {"no-neighbour", "the next hop's MAC address is not known yet"},
 	relayReasonREASON_TOO_BIG:        {"too-big", "longer than the MTU of the path"},
-	relayReasonREASON_PORT:           {"port", "the egress device takes no frames from XDP (a veth does when its peer has GRO on); tc serves it"},
+	relayReasonREASON_PORT:           {"port", "the egress device takes no frames of XDP: left to tc"},
 	relayReasonREASON_CHECKSUM:       {"checksum", "the UDP checksum could not be made"},
 }
 

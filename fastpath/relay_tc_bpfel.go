@@ -16,10 +16,11 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	relayTCMapExits    = "exits"
-	relayTCMapFlows    = "flows"
-	relayTCMapPorts    = "ports"
-	relayTCProgRelayTc = "relay_tc"
+	relayTCMapExits          = "exits"
+	relayTCMapFlows          = "flows"
+	relayTCMapPorts          = "ports"
+	relayTCProgRelayTc       = "relay_tc"
+	relayTCVarTicksPerSecond = "ticks_per_second"
 )
 
 // loadRelayTC returns the embedded CollectionSpec for relayTC.
@@ -80,6 +81,7 @@ type relayTCMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayTCVariableSpecs struct {
+	TicksPerSecond *ebpf.VariableSpec `ebpf:"ticks_per_second"`
 }
 
 // relayTCObjects contains all objects after they have been loaded into the kernel.
@@ -119,6 +121,7 @@ func (m *relayTCMaps) Close() error {
 //
 // It can be passed to loadRelayTCObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayTCVariables struct {
+	TicksPerSecond *ebpf.Variable `ebpf:"ticks_per_second"`
 }
 
 // relayTCPrograms contains all programs after they have been loaded into the kernel.

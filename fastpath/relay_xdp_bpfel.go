@@ -45,6 +45,7 @@ type relayFlow struct {
 	Hop          struct {
 		_       structs.HostLayout
 		When    uint64
+		WhenNs  uint64
 		Ifindex uint32
 		Mtu     uint32
 		Dst     [6]uint8
@@ -60,7 +61,7 @@ type relayFlow struct {
 		LastSeen uint64
 		Last     uint64
 	}
-	Reserved [2]uint64
+	Reserved uint64
 }
 
 type relayFlowAction uint32
@@ -124,6 +125,7 @@ const (
 	relayMapPorts            = "ports"
 	relayProgRelayXdp        = "relay_xdp"
 	relayProgRelayXdpGeneric = "relay_xdp_generic"
+	relayVarTicksPerSecond   = "ticks_per_second"
 )
 
 // loadRelay returns the embedded CollectionSpec for relay.
@@ -185,6 +187,7 @@ type relayMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayVariableSpecs struct {
+	TicksPerSecond *ebpf.VariableSpec `ebpf:"ticks_per_second"`
 }
 
 // relayObjects contains all objects after they have been loaded into the kernel.
@@ -224,6 +227,7 @@ func (m *relayMaps) Close() error {
 //
 // It can be passed to loadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayVariables struct {
+	TicksPerSecond *ebpf.Variable `ebpf:"ticks_per_second"`
 }
 
 // relayPrograms contains all programs after they have been loaded into the kernel.

@@ -61,6 +61,9 @@ func switchOn6() (err error) {
 		return err
 	}
 	for _, f := range files {
+		if device := filepath.Base(filepath.Dir(f)); device == "all" || device == "default" {
+			continue // not devices
+		}
 		value, readErr := os.ReadFile(f)
 		if readErr != nil || strings.TrimSpace(string(value)) != "1" {
 			continue // gone meanwhile, or decided otherwise by the operator
