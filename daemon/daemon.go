@@ -36,7 +36,7 @@ type Daemon struct {
 	plane *media.Plane
 	calls *call.Manager
 	disp  *ng.Dispatcher
-	udp   []*ng.UDP
+	ways  []way
 	cli   *cli.Server
 }
 
@@ -50,13 +50,10 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 			d = nil
 		}
 	}()
-	listen, err := opts.listen()
+	// The sockets come first: a second daemon of the same configuration stops here, before it touches a network device.
+	control, err := d.listen()
 	if err != nil {
 		return d, err
-	}
-	var control []uint16
-	for _, a := range listen {
-		control = append(control, a.Port())
 	}
 	interfaces, err := parseInterfaces(opts.Interfaces, uint16(opts.PortMin), uint16(opts.PortMax), control)
 	if err != nil {
@@ -65,39 +62,12 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if names := withoutEffect(opts.flags); len(names) > 0 {
 		d.log.Warn("options are accepted but have no effect yet", "options", strings.Join(names, " "))
 	}
-	// The sockets come first: a second daemon of the same configuration stops here, before it touches a network device.
-	for _, a := range listen {
-		u, err := ng.ListenUDP(a, d.log)
-		if err != nil {
-			return d, err
-		}
-		d.udp = append(d.udp, u)
-	}
-	if err := d.listenCLI(); err != nil {
-		return d, err
-	}
 	if err := d.openPlanes(interfaces); err != nil {
 		return d, err
 	}
 	d.openCalls()
 	d.announce(out, interfaces)
 	return d, nil
-}
-
-func (o *Options) listen() ([]netip.AddrPort, error) {
-	texts := o.ListenNG
-	if len(texts) == 0 {
-		texts = []string{DefaultNG}
-	}
-	var all []netip.AddrPort
-	for _, text := range texts {
-		a, err := parseListen(text)
-		if err != nil {
-			return nil, fmt.Errorf("--listen-ng: %w", err)
-		}
-		all = append(all, a)
-	}
-	return all, nil
 }
 
 func (d *Daemon) openPlanes(interfaces []media.Interface) error {
@@ -169,8 +139,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { d.disp.Run(ctx); return nil })
-	for _, u := range d.udp {
-		group.Go(func() error { return u.Serve(ctx, d.disp) })
+	for _, w := range d.ways {
+		group.Go(func() error { return w.Serve(ctx, d.disp) })
 	}
 	if d.cli != nil {
 		group.Go(func() error { return d.cli.Serve(ctx) })
@@ -190,8 +160,8 @@ func (d *Daemon) close() {
 		d.calls.Close()
 	}
 	var errs []error
-	for _, u := range d.udp {
-		errs = append(errs, u.Close())
+	for _, w := range d.ways {
+		errs = append(errs, w.Close())
 	}
 	if d.cli != nil {
 		errs = append(errs, d.cli.Close())
@@ -222,8 +192,8 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	for _, e := range d.engines() {
 		fmt.Fprintf(out, "kernel  %-10s %s: %s\n", e.Interface, e.Engine, e.Reason)
 	}
-	for _, u := range d.udp {
-		fmt.Fprintf(out, "control ng         udp %s\n", u.Addr())
+	for _, w := range d.ways {
+		fmt.Fprintf(out, "control ng         %s\n", w.name)
 	}
 	if d.cli != nil {
 		fmt.Fprintf(out, "control tools      %s\n", d.opts.Socket)

@@ -28,10 +28,17 @@ type Options struct {
 	ConfigFile    string
 	ConfigSection string
 
-	Interfaces []string
-	ListenNG   []string
-	Socket     string
-	PIDFile    string
+	Interfaces  []string
+	ListenNG    []string
+	ListenTCP   []string
+	ListenUnix  []string
+	ListenHTTP  []string
+	ListenHTTPS []string
+	Certificate string
+	Key         string
+	HTTPIdle    int // s
+	Socket      string
+	PIDFile     string
 
 	PortMin, PortMax int
 	Quarantine       int // s
@@ -69,6 +76,13 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&o.Interfaces, "interface", "i", nil,
 		"[NAME/]ADDRESS[!ADVERTISED] for media, or ALIAS=NAME; ADDRESS may be a device or \"any\"; repeatable (default any)")
 	fs.StringArrayVarP(&o.ListenNG, "listen-ng", "n", nil, "[ADDRESS:]PORT for the ng protocol over UDP; repeatable (default "+DefaultNG+")")
+	fs.StringArrayVarP(&o.ListenTCP, "listen-tcp-ng", "N", nil, "the same over TCP; repeatable")
+	fs.StringArrayVar(&o.ListenUnix, "listen-unix-ng", nil, "path of a unix socket for the same; repeatable")
+	fs.StringArrayVar(&o.ListenHTTP, "listen-http", nil, "[ADDRESS:]PORT for the ng protocol over HTTP and WebSocket; repeatable")
+	fs.StringArrayVar(&o.ListenHTTPS, "listen-https", nil, "the same with TLS; repeatable, needs --https-cert")
+	fs.StringVar(&o.Certificate, "https-cert", "", "PEM file with the certificate for --listen-https; changes are noticed")
+	fs.StringVar(&o.Key, "https-key", "", "PEM file with its key (default the file of --https-cert)")
+	fs.IntVar(&o.HTTPIdle, "http-idle-timeout", 0, "seconds an unused HTTP connection stays open; 0 is no limit")
 	fs.IntVarP(&o.PortMin, "port-min", "m", DefaultPortMin, "lowest media port")
 	fs.IntVarP(&o.PortMax, "port-max", "M", DefaultPortMax, "highest media port")
 	fs.IntVar(&o.Quarantine, "port-quarantine", int(DefaultQuarantine.Seconds()), "seconds a freed media port rests before it is used again")
@@ -186,6 +200,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("--delete-delay %d is negative", o.DeleteDelay)
 	case o.Quarantine < 0:
 		return fmt.Errorf("--port-quarantine %d is negative", o.Quarantine)
+	case o.HTTPIdle < 0:
+		return fmt.Errorf("--http-idle-timeout %d is negative", o.HTTPIdle)
+	case len(o.ListenHTTPS) > 0 && o.Certificate == "":
+		return errors.New("--listen-https needs a certificate: name its PEM file with --https-cert")
 	}
 	if _, err := o.mode(); err != nil {
 		return err

@@ -45,7 +45,7 @@ func TestRtpenginesCommandLineIsUnderstood(t *testing.T) {
 	if o.PortMin != 20000 || o.PortMax != 20999 || o.LogLevel != 7 || o.DeleteDelay != 0 || o.Timeout != 90 || o.TOS != 184 {
 		t.Errorf("got %+v", o)
 	}
-	want := []string{"listen-cli", "listen-http", "redis", "no-redis-required", "log-level-internals", "recording-dir"}
+	want := []string{"listen-cli", "redis", "no-redis-required", "log-level-internals", "recording-dir"}
 	if got := withoutEffect(o.flags); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
 		t.Errorf("without effect are said to be %v, want %v", got, want)
 	}
@@ -94,6 +94,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"an empty port range", "", []string{"-m", "5000", "-M", "4000"}, "--port-min"},
 		{"an unknown engine", "", []string{"--fast-path=warp"}, "xdp-generic"},
 		{"an unknown learning mode", "", []string{"--endpoint-learning=guess"}, "heuristic"},
+		{"TLS without a certificate", "", []string{"--listen-https=8443"}, "--https-cert"},
 		{"a TOS too large", "", []string{"--tos=256"}, "255"},
 		{"a missing file that was named", "", []string{"--config-file=/nonexistent/weir.conf"}, "/nonexistent/weir.conf"},
 	} {

@@ -10,8 +10,8 @@ import (
 // configuration file of rtpengine starts Weir unchanged: NAME, "/x" for a short form, "!" for one without a value.
 const peerOptions = `
 nftables-chain nftables-base-chain nftables-append! nftables-family xtables! nftables-start! nftables-stop!
-nftables-status! interfaces-config templates save-interface-ports/S! listen-tcp-ng/N listen-cli/c listen-tcp/l
-listen-udp/u listen-http listen-https https-cert https-key http-threads http-buf-size http-idle-timeout graphite/g
+nftables-status! interfaces-config templates save-interface-ports/S! listen-cli/c listen-tcp/l
+listen-udp/u http-threads http-buf-size graphite/g
 graphite-interval/G graphite-prefix graphite-timeout control-tos control-pmtu redis/r redis-write/w redis-subscribe
 subscribe-keyspace/k redis-resolve-on-reconnect! redis-num-threads redis-expires no-redis-required/q!
 redis-allowed-errors redis-disable-time redis-cmd-timeout redis-connect-timeout redis-format redis-tcp-keepalive-time

@@ -98,6 +98,15 @@ func (d *Dispatcher) Datagram(ctx context.Context, datagram []byte) []byte {
 	return reply
 }
 
+// Plain answers one dictionary that comes without a cookie. Nothing is remembered.
+func (d *Dispatcher) Plain(payload []byte) []byte {
+	msg, err := ngproto.ParsePlain(payload)
+	if err != nil {
+		return d.failure(err, "", "").Encode("", msg.Encoding)
+	}
+	return d.execute(msg.Dict).Encode("", msg.Encoding)
+}
+
 // execute runs one request. A fault in it costs this request alone.
 func (d *Dispatcher) execute(dict ngproto.Dict) (reply *ngproto.Reply) {
 	d.requests.Add(1)

@@ -1,0 +1,194 @@
+package ng
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/weir-media/weir/ngproto"
+)
+
+const (
+	contentNG   = "application/x-rtpengine-ng"
+	contentJSON = "application/json"
+	// statusNoCookie is what the language has for a message that cannot be answered for want of a cookie.
+	statusNoCookie = 600
+
+	subprotocolNG    = "ng.rtpengine.com"
+	subprotocolPlain = "ng-plain.rtpengine.com"
+	subprotocolEcho  = "echo.rtpengine.com"
+)
+
+// HTTP serves ng over HTTP and WebSocket on one TCP port, with or without TLS.
+type HTTP struct {
+	listener net.Listener
+	server   http.Server
+	disp     *Dispatcher
+	log      *slog.Logger
+}
+
+// ListenHTTP opens the port. With a tls configuration it speaks HTTPS and WSS. idle bounds how long a connection may stay
+// open unused; 0 leaves it to the library.
+func ListenHTTP(addr netip.AddrPort, secure *tls.Config, idle time.Duration, log *slog.Logger) (*HTTP, error) {
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for HTTP on tcp %v: %w; choose another address with --listen-http or "+
+			"--listen-https, or end the process that has it (ss -ltnp shows which)", addr, err)
+	}
+	h := &HTTP{listener: l, log: log}
+	if secure != nil {
+		h.listener = tls.NewListener(l, secure)
+	}
+	h.server = http.Server{
+		Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: idle,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what clients get wrong is no news
+	}
+	return h, nil
+}
+
+// Addr returns the address of the port.
+func (h *HTTP) Addr() net.Addr { return h.listener.Addr() }
+
+// Serve has disp answer requests until ctx ends, then closes all connections.
+func (h *HTTP) Serve(ctx context.Context, disp *Dispatcher) error {
+	h.disp = disp
+	h.server.BaseContext = func(net.Listener) context.Context { return ctx }
+	stop := context.AfterFunc(ctx, func() { _ = h.Close() })
+	defer stop()
+	if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return ctx.Err()
+}
+
+// Close closes the port and all connections.
+func (h *HTTP) Close() error {
+	err := h.server.Close()
+	if lerr := h.listener.Close(); lerr != nil && !errors.Is(lerr, net.ErrClosed) {
+		err = errors.Join(err, lerr) // a server that never served does not know the listener
+	}
+	return err
+}
+
+func (h *HTTP) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "pong\n") })
+	mux.HandleFunc("POST /ng", h.ng)
+	mux.HandleFunc("POST /ng-plain", h.plain)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusNotFound, "not found\n") })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, header := range [][2]string{
+			{"Access-Control-Allow-Origin", "*"}, {"Access-Control-Max-Age", "86400"},
+			{"Access-Control-Allow-Methods", "GET, POST"}, {"Access-Control-Allow-Headers", "Content-Type"},
+		} {
+			w.Header().Set(header[0], header[1])
+		}
+		switch {
+		case r.Method == http.MethodOptions:
+			w.WriteHeader(http.StatusOK)
+		case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+			h.socket(w, r)
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // a client that went away is no news
+}
+
+// body reads the whole body of a request of one of the given content types. Without success it has answered.
+func body(w http.ResponseWriter, r *http.Request, types ...string) (data []byte, contentType string, ok bool) {
+	for _, t := range types {
+		if strings.EqualFold(r.Header.Get("Content-Type"), t) {
+			data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, ngproto.MaxMessage))
+			if err != nil {
+				text(w, http.StatusRequestEntityTooLarge, "message too long or broken off\n")
+				return nil, "", false
+			}
+			return data, t, true
+		}
+	}
+	text(w, http.StatusNotFound, "not found\n")
+	return nil, "", false
+}
+
+func (h *HTTP) ng(w http.ResponseWriter, r *http.Request) {
+	data, contentType, ok := body(w, r, contentNG)
+	if !ok {
+		return
+	}
+	reply := h.disp.Datagram(r.Context(), data)
+	if reply == nil {
+		text(w, statusNoCookie, "error\n")
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	_, _ = w.Write(reply)
+}
+
+func (h *HTTP) plain(w http.ResponseWriter, r *http.Request) {
+	data, contentType, ok := body(w, r, contentNG, contentJSON)
+	if !ok {
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	_, _ = w.Write(h.disp.Plain(data))
+}
+
+// socket serves one WebSocket. Requests are answered one after the other; a client that wants more at once opens another.
+func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{subprotocolNG, subprotocolPlain, subprotocolEcho},
+		InsecureSkipVerify: true, // pages of any origin may connect, as over HTTP
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(ngproto.MaxMessage)
+	var answer func([]byte) []byte
+	switch conn.Subprotocol() {
+	case subprotocolNG:
+		answer = func(m []byte) []byte { return h.disp.Datagram(r.Context(), m) }
+	case subprotocolPlain:
+		answer = h.disp.Plain
+	case subprotocolEcho:
+		answer = func(m []byte) []byte { return m }
+	default:
+		_ = conn.Close(websocket.StatusPolicyViolation, "name one of the subprotocols "+subprotocolNG+", "+subprotocolPlain+", "+subprotocolEcho)
+		return
+	}
+	for {
+		kind, message, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		reply := answer(message)
+		if reply == nil {
+			continue
+		}
+		if conn.Subprotocol() != subprotocolEcho {
+			kind = websocket.MessageBinary
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
+		err = conn.Write(ctx, kind, reply)
+		cancel()
+		if err != nil {
+			return
+		}
+	}
+}
