@@ -1,7 +1,9 @@
 package call
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/weir-media/weir/sdp"
@@ -21,30 +23,37 @@ type told struct {
 // compose writes the description that tells `to` what `from` has said, with our addresses in it.
 func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, error) {
 	out := &sdp.Description{}
-	n := 0
+	ours := make(map[*sdp.Session]*sdp.Session)
 	for _, s := range from.Description.Sessions {
-		session := &sdp.Session{
+		ours[s] = &sdp.Session{
 			Origin: s.Origin, Name: s.Name, URI: s.URI, Emails: s.Emails, Phones: s.Phones, Timing: s.Timing,
 			MusicOnHold: s.MusicOnHold,
 			Section:     sdp.Section{Info: s.Info, Bandwidth: s.Bandwidth, Other: s.Other},
 		}
-		for _, m := range s.Media {
-			if !offer && n == len(to.Media) {
-				break // sections nobody offered
-			}
-			session.Media = append(session.Media, compose(m, from.Media[n], to.Media[n], n, req, offer))
-			n++
-		}
-		out.Sessions = append(out.Sessions, session)
+		out.Sessions = append(out.Sessions, ours[s])
 	}
-	if !offer && len(out.Sessions) > 0 {
-		// An answer has a section for every one offered (RFC 3264, section 6).
-		last := out.Sessions[len(out.Sessions)-1]
-		for ; n < len(sections(to.Description)); n++ {
-			last.Media = append(last.Media, refusal(to.Media[n].Section, to.Media[n], offer))
+	if len(out.Sessions) == 0 {
+		return "", fmt.Errorf("%w: the description is empty", ErrIncompleteSDP)
+	}
+	said := make(map[int]section)
+	for k, s := range sections(from.Description) {
+		said[from.position(k)] = s
+	}
+	session := out.Sessions[0]
+	for i, tm := range to.Media {
+		s, spoken := said[i]
+		switch {
+		case tm.Hidden:
+		case spoken:
+			session = ours[s.session]
+			session.Media = append(session.Media, compose(s.Media, from.Media[i], tm, i, req, offer))
+		case !offer && tm.Section != nil:
+			// An answer has a section for every one offered (RFC 3264, section 6).
+			session.Media = append(session.Media, refusal(tm.Section, tm, offer))
 		}
 	}
-	return to.tell(out, req.Replace), nil
+	appendAttributes(out, req.Attributes)
+	return to.tell(out, req.Replace, editor(req.Attributes)), nil
 }
 
 // compose writes one section for the party that tm belongs to, from the section of the party that fm belongs to.
@@ -76,7 +85,7 @@ func compose(said *sdp.Media, fm, tm *Media, index int, req *Request, offer bool
 	m.Crypto = nil
 	if m.Protocol.IsSecure() {
 		// Both ends hold the keys and Weir passes on what they encrypted, so that the keys pass as they are, too.
-		m.Crypto = said.Crypto
+		m.Crypto = unpadded(said.Crypto)
 		m.Setup, m.Fingerprints, m.TLSID = said.SetupOf(fm.session), said.FingerprintsOf(fm.session), said.TLSIDOf(fm.session)
 	}
 
@@ -91,6 +100,9 @@ func compose(said *sdp.Media, fm, tm *Media, index int, req *Request, offer bool
 	} else if tm.Section != nil {
 		m.Mid = tm.Section.Mid
 		m.Codecs = offered(m.Codecs, tm.Section.Codecs)
+		if m.PTime == 0 {
+			m.PTime = tm.Section.PTime // who asked for a packet time is told one
+		}
 	}
 
 	m.RTCPMux = tm.Mux || offer && tm.MuxTold
@@ -138,6 +150,17 @@ func offered(answer, offer []sdp.Codec) []sdp.Codec {
 	return kept
 }
 
+// unpadded writes keys without the padding of base64, which some ends do not take (RFC 4568, section 6.1).
+func unpadded(lines []sdp.Crypto) []sdp.Crypto {
+	out := slices.Clone(lines)
+	for i := range out {
+		if keys, err := out[i].Keys(); err == nil {
+			out[i].KeyParams = sdp.FormatKeys(keys, false)
+		}
+	}
+	return out
+}
+
 func unspecified(like netip.Addr) netip.Addr {
 	if like.Is4() {
 		return netip.IPv4Unspecified()
@@ -146,11 +169,8 @@ func unspecified(like netip.Addr) netip.Addr {
 }
 
 // tell puts what must stay the same to this party in the place of what the source said, and returns the text.
-func (p *Party) tell(out *sdp.Description, r Replace) string {
+func (p *Party) tell(out *sdp.Description, r Replace, edit sdp.Edit) string {
 	t := &p.told
-	if len(out.Sessions) == 0 {
-		return ""
-	}
 	first := out.Sessions[0]
 	if !t.before {
 		t.origin, t.username, t.name = first.Origin, first.Origin.Username, first.Name
@@ -175,16 +195,17 @@ func (p *Party) tell(out *sdp.Description, r Replace) string {
 			s.Origin.AddrType, s.Origin.Address = addrType(t.address), t.address.String()
 		}
 	}
-	text := t.count(out, r)
+	text := t.count(out, r, edit)
 	t.before = true
 	return text
 }
 
 // count writes the version of the o= line and returns the text. The version goes up when the text differs from the last
 // one in anything but the version (RFC 3264, section 8), or at every message if so asked.
-func (t *told) count(out *sdp.Description, r Replace) string {
+func (t *told) count(out *sdp.Description, r Replace, edit sdp.Edit) string {
+	print := func() string { return string(out.AppendEdited(make([]byte, 0, 1500), edit)) }
 	if !r.Version && !r.OriginFull && !r.ForceVersion {
-		return out.String()
+		return print()
 	}
 	set := func(version string) {
 		for _, s := range out.Sessions {
@@ -192,15 +213,15 @@ func (t *told) count(out *sdp.Description, r Replace) string {
 		}
 	}
 	if !t.before {
-		t.text = out.String()
+		t.text = print()
 		return t.text
 	}
 	set(strconv.FormatUint(t.version, 10))
-	text := out.String()
+	text := print()
 	if text != t.text || r.ForceVersion {
 		t.version++
 		set(strconv.FormatUint(t.version, 10))
-		text = out.String()
+		text = print()
 	}
 	t.text = text
 	return text

@@ -65,9 +65,9 @@ func (d *draft) offer(req *Request) (string, error) {
 		return "", err
 	}
 	d.heed(from, req)
-	for i, s := range sections(req.SDP) {
-		if err := d.offerSection(from, to, i, s, req); err != nil {
-			return "", fmt.Errorf("media %d: %w", i+1, err)
+	for k, s := range sections(req.SDP) {
+		if err := d.offerSection(from, to, from.position(k), s, req); err != nil {
+			return "", fmt.Errorf("media %d: %w", k+1, err)
 		}
 	}
 	return d.compose(from, to, req, true)
@@ -111,12 +111,13 @@ func (d *draft) answer(req *Request) (string, error) {
 		return "", fmt.Errorf("%w: %q answers itself", ErrDialogue, req.ToTag)
 	}
 	d.heed(answerer, req)
-	for i, s := range sections(req.SDP) {
-		if i == len(answerer.Media) || i == len(offerer.Media) {
+	for k, s := range sections(req.SDP) {
+		i := answerer.position(k)
+		if i >= len(answerer.Media) || i >= len(offerer.Media) {
 			break // sections nobody offered
 		}
 		if err := d.answerSection(answerer, offerer, i, s, req); err != nil {
-			return "", fmt.Errorf("media %d: %w", i+1, err)
+			return "", fmt.Errorf("media %d: %w", k+1, err)
 		}
 	}
 	return d.compose(answerer, offerer, req, false)
@@ -178,6 +179,11 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	if err := d.hear(fm, s, req); err != nil {
 		return err
 	}
+	if tm.Section == nil && hides(req.RemoveMedia, s.Type) {
+		tm.Hidden, fm.Protocol = true, s.Protocol
+		fm.dropLegs()
+		return nil
+	}
 	tm.Type, tm.Opaque, tm.Foreign, tm.Rejected = fm.Type, fm.Opaque, fm.Foreign, fm.Rejected
 	fm.Protocol = s.Protocol
 	tm.Protocol = towards(tm, s.Protocol, req.Protocol)
@@ -200,8 +206,8 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	if tm.RTP.Leg != nil {
 		known = familyOf(tm.RTP.Leg.Local().Addr())
 	}
-	if req.Family != 0 {
-		known = req.Family
+	if wanted := d.wantedFamily(req); wanted != 0 {
+		known = wanted
 	}
 	if err := d.open(to, tm, d.family(to.Interface, family, known)); err != nil {
 		return err
@@ -347,8 +353,30 @@ func (d *draft) logical(name string) string {
 	if name == "" || cfg.Plane.HasFamily(name, 4) || cfg.Plane.HasFamily(name, 6) {
 		return name
 	}
+	if legacyFamily(name) != 0 {
+		return ""
+	}
 	cfg.Log.Warn("unknown interface is asked for, the default one is used", "call", d.call.id, "interface", name)
 	return ""
+}
+
+// wantedFamily returns the address family asked for towards the receiver. The interface names internal and external
+// once stood for IPv4 and IPv6 and still do where no interface has them.
+func (d *draft) wantedFamily(req *Request) int {
+	if req.Family == 0 && d.logical(req.ToInterface) == "" {
+		return legacyFamily(req.ToInterface)
+	}
+	return req.Family
+}
+
+func legacyFamily(name string) int {
+	switch name {
+	case "internal":
+		return 4
+	case "external":
+		return 6
+	}
+	return 0
 }
 
 // family picks the address family of a leg: the known one, else the wanted one, else whatever the interface has.
@@ -361,6 +389,20 @@ func (d *draft) family(iface string, wanted, known int) int {
 		return 10 - wanted // 4 for 6, 6 for 4
 	}
 	return wanted
+}
+
+// position returns the index of the media that the k-th section of the party's own descriptions is about.
+func (p *Party) position(k int) int {
+	for i, m := range p.Media {
+		if m.Hidden {
+			continue
+		}
+		if k == 0 {
+			return i
+		}
+		k--
+	}
+	return len(p.Media) + k
 }
 
 // at returns the i-th media of the party, made now if need be.

@@ -44,6 +44,7 @@ type Media struct {
 	Protocol sdp.Protocol
 	Rejected bool // port 0, from either side
 	Opaque   bool // not RTP: any datagram is passed on unlooked-at
+	Hidden   bool // the party is not shown this section
 	Foreign  bool // not over UDP: its section is passed on as it is, and it has no legs
 
 	RTP, RTCP Component

@@ -39,6 +39,9 @@ type Options struct {
 	FullRTCP bool // a=rtcp with the address
 	NoRTCP   bool // no a=rtcp at all
 
+	Attributes  []AttributeChange
+	RemoveMedia []string // media types, or "other": an offer does not show their sections to the receiver
+
 	OriginalDirection bool // pass the direction word untouched
 	GenerateMID       bool
 	Replace           Replace

@@ -173,7 +173,7 @@ func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		kind, message, err := conn.Read(r.Context())
+		_, message, err := conn.Read(r.Context())
 		if err != nil {
 			return
 		}
@@ -181,11 +181,8 @@ func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
 		if reply == nil {
 			continue
 		}
-		if conn.Subprotocol() != subprotocolEcho {
-			kind = websocket.MessageBinary
-		}
 		ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
-		err = conn.Write(ctx, kind, reply)
+		err = conn.Write(ctx, websocket.MessageBinary, reply)
 		cancel()
 		if err != nil {
 			return

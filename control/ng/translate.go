@@ -29,6 +29,8 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 				Offer: f.RTCPMux.Offer, Require: f.RTCPMux.Require, Demux: f.RTCPMux.Demux, Accept: f.RTCPMux.Accept,
 				Reject: f.RTCPMux.Reject,
 			},
+			Attributes:        attributes(req.SDPAttr),
+			RemoveMedia:       req.SDPMediaRemove,
 			FullRTCP:          f.FullRTCPAttribute,
 			NoRTCP:            f.NoRTCPAttribute,
 			OriginalDirection: f.OriginalSendrecv,
@@ -77,6 +79,18 @@ func learning(l ngproto.Learning) *media.Learning {
 		mode = media.LearnDelayed
 	}
 	return &mode
+}
+
+func attributes(changes []ngproto.AttrChanges) []call.AttributeChange {
+	var all []call.AttributeChange
+	for _, c := range changes {
+		a := call.AttributeChange{Scope: c.Scope, Add: c.Add, Remove: c.Remove}
+		for _, s := range c.Substitute {
+			a.Substitute = append(a.Substitute, [2]string{s.From, s.To})
+		}
+		all = append(all, a)
+	}
+	return all
 }
 
 // tos returns the value to set; nil keeps what there is.

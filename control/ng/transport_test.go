@@ -181,7 +181,7 @@ func TestWebSocket(t *testing.T) {
 	}{
 		{"ng.rtpengine.com", "c1 " + pingRequest, "c1 " + pongReply, websocket.MessageBinary},
 		{"ng-plain.rtpengine.com", `{"command":"ping"}`, `{"result":"pong"}`, websocket.MessageBinary},
-		{"echo.rtpengine.com", "hello", "hello", websocket.MessageText},
+		{"echo.rtpengine.com", "hello", "hello", websocket.MessageBinary},
 	} {
 		t.Run(c.protocol, func(t *testing.T) {
 			conn, _, err := websocket.Dial(t.Context(), "ws://"+h.Addr().String()+"/", &websocket.DialOptions{Subprotocols: []string{c.protocol}})
