@@ -1,28 +1,33 @@
-# Every target has a sentence after ##, which "make help" prints. The work is done by scripts, which also install what they need.
+# Every target has a sentence after ##, which "make help" prints. The work is done by scripts, which install what they need.
 
-CALLS   ?= 3
-SECONDS ?= 8
+CALLS    ?= 3
+SECONDS  ?= 8
 FUZZTIME ?= 20s
+PKG      ?= ./...
+
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test race fuzz bench verify lint generate cover clean
+.PHONY: help build run demo test test-go race fuzz bench verify lint generate cover clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/weir, also linked as bin/rtpengine and bin/rtpengine-ctl
 	@scripts/build
 
-run: build ## Build and start the daemon on this host without a configuration file (ARGS="--interface=eth0 …" adds options)
+run: build ## Build and start the daemon on this host, no configuration file needed (ARGS="--interface=eth0 ..." adds options)
 	@bin/weir serve $(ARGS)
 
 demo: ## Place real calls through Kamailio and Weir in network namespaces (CALLS=3 SECONDS=8)
-	@scripts/demo --calls $(CALLS) --seconds $(SECONDS)
+	@scripts/demo --calls $(CALLS) --seconds $(SECONDS) $(ARGS)
 
-test: ## Run every test: Go tests with the race detector, then a real Kamailio call
-	@scripts/test
+test: ## Run every test: Go tests with the race detector, then a real Kamailio call (ARGS=--quick leaves out the call)
+	@scripts/test $(ARGS)
 
-race: ## Run the Go tests alone (PKG=./media/... picks some)
-	@scripts/test --go-only $(PKG)
+test-go: ## Run the Go tests alone (PKG=./media/... picks some)
+	@scripts/test --go $(PKG)
+
+race: ## Run the Go tests alone, with the race detector (PKG=./media/... picks some)
+	@scripts/test --race $(PKG)
 
 fuzz: ## Fuzz every parser for FUZZTIME (20s) each
 	@scripts/fuzz $(FUZZTIME)
@@ -30,17 +35,17 @@ fuzz: ## Fuzz every parser for FUZZTIME (20s) each
 bench: ## Measure ns per packet and calls per second, next to Debian's rtpengine (ARGS=--json prints one object)
 	@scripts/bench $(ARGS)
 
-verify: ## Load and run the kernel programs on Debian's kernels in qemu
-	@scripts/verify
+verify: ## Load and run the BPF programs on Debian's kernels in qemu
+	@scripts/verify $(ARGS)
 
-lint: ## Check format, vet, staticcheck, shell scripts and house rules
+lint: ## Check format, go vet, staticcheck, spelling, shell scripts and house rules
 	@scripts/lint
 
-generate: ## Compile the BPF programs again (needs clang-19; the result is committed)
+generate: ## Compile the BPF programs again, with clang-19, llvm-19 and libbpf-dev (the result is committed)
 	@scripts/generate
 
-cover: ## Show the test coverage of each package
-	@scripts/test --cover
+cover: ## Show the test coverage of each package (PKG=./media/... picks some)
+	@scripts/test --cover $(PKG)
 
 clean: ## Remove what the build made
 	@rm -rf bin

@@ -1,2 +1,2 @@
-// Package house holds the tests that keep the house rules: import direction, package comments, file sizes, clean texts.
+// Package house holds the tests that keep the house rules: import direction, package comments, clean texts, scripts that run.
 package house

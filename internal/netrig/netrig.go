@@ -133,12 +133,31 @@ func (e End) awaitUp() error {
 			return err
 		}
 		if link.Attrs().OperState == netlink.OperUp {
-			return nil
+			if ready, err := e.receives(handle); ready || err != nil {
+				return err
+			}
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("still %v after %v", link.Attrs().OperState, upTimeout)
 		}
 	}
+}
+
+// receives tells whether the host takes packets to each IPv6 address. The kernel makes their local routes from a work
+// queue, after the device is up, and refuses what comes before (Ip6InAddrErrors).
+func (e End) receives(handle *netlink.Handle) (bool, error) {
+	for _, p := range e.Addrs {
+		if !p.Addr().Is6() {
+			continue
+		}
+		dst := ipNet(netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+		routes, err := handle.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_LOCAL, Dst: dst},
+			netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
+		if err != nil || len(routes) == 0 {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // raise gives the end its addresses and brings it up.
