@@ -1,6 +1,7 @@
 package call
 
 import (
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -54,12 +55,13 @@ func (c *Call) end(why Reason) {
 		return
 	}
 	c.gone = true
+	// Whatever fails below, a call that is gone must not be found again.
+	defer c.manager.remove(c, why)
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) { comp.Leg.Close() })
 	c.report(why) // after closing: only then the counts of the kernel are final
-	c.manager.remove(c, why)
 }
 
 // deadline returns when the call ends if nothing else happens, and why it would.
@@ -113,6 +115,12 @@ func (c *Call) schedule() {
 }
 
 func (c *Call) expire() {
+	defer func() {
+		if fault := recover(); fault != nil {
+			c.manager.faults.Add(1)
+			c.manager.cfg.Log.Error("fault while ending a call", "call", c.id, "fault", fault, "stack", string(debug.Stack()))
+		}
+	}()
 	_, _ = c.own(func(c *Call) error {
 		now := time.Now()
 		at, why := c.deadline(now)

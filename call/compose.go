@@ -30,6 +30,9 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 			MusicOnHold: s.MusicOnHold,
 			Section:     sdp.Section{Info: s.Info, Bandwidth: s.Bandwidth, Other: s.Other},
 		}
+		if req.LoopProtect {
+			ours[s].LoopProtect = d.call.manager.loopID
+		}
 		out.Sessions = append(out.Sessions, ours[s])
 	}
 	if len(out.Sessions) == 0 {
@@ -39,11 +42,15 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 	for k, s := range sections(from.Description) {
 		said[from.position(k)] = s
 	}
+	offeredUpTo := 0 // sections the receiver of an answer has offered this time
+	if !offer {
+		offeredUpTo = to.position(len(sections(to.Description)))
+	}
 	session := out.Sessions[0]
 	for i, tm := range to.Media {
 		s, spoken := said[i]
 		switch {
-		case tm.Hidden:
+		case tm.Hidden, !offer && i >= offeredUpTo:
 		case spoken:
 			session = ours[s.session]
 			session.Media = append(session.Media, compose(s.Media, from.Media[i], tm, i, req, offer))
@@ -61,7 +68,7 @@ func compose(said *sdp.Media, fm, tm *Media, index int, req *Request, offer bool
 	if fm.Foreign && tm.Foreign {
 		return said.Clone()
 	}
-	if tm.RTP.Leg == nil {
+	if tm.RTP.Leg == nil || fm.Rejected || tm.Rejected {
 		return refusal(said, tm, offer)
 	}
 	m := said.Clone()
@@ -69,8 +76,11 @@ func compose(said *sdp.Media, fm, tm *Media, index int, req *Request, offer bool
 	m.Protocol = tm.Protocol
 	m.Port, m.PortCount = rtp.Port(), 0
 	m.Conn = &sdp.Connection{Addr: rtp.Addr()}
+	if req.MediaAddress.IsValid() {
+		m.Conn.Addr = req.MediaAddress.Unmap()
+	}
 	if fm.held && !req.Replace.ZeroAddress {
-		m.Conn.Addr = unspecified(rtp.Addr())
+		m.Conn.Addr = unspecified(m.Conn.Addr)
 	}
 	if fm.Opaque {
 		return m

@@ -78,19 +78,28 @@ func (c *Call) doomed(req *DeleteRequest) []*Party {
 	default:
 		doomed = append(doomed, to)
 	}
-	for _, p := range c.plan.Parties {
-		if slices.Contains(doomed, p) {
-			continue
-		}
-		alone := true
-		for _, q := range c.plan.partners(p) {
-			alone = alone && slices.Contains(doomed, q)
-		}
-		if alone {
-			doomed = append(doomed, p)
+	for grown := true; grown; {
+		grown = false
+		for _, p := range c.plan.Parties {
+			if !slices.Contains(doomed, p) && c.plan.alone(p, doomed) {
+				doomed = append(doomed, p)
+				grown = true
+			}
 		}
 	}
 	return doomed
+}
+
+// alone tells whether nobody is left for the party to talk to once the doomed are gone: of those it hears or is heard by, and
+// if there are none of the branches it was offered to or by.
+func (p *Plan) alone(party *Party, doomed []*Party) bool {
+	company := slices.DeleteFunc(slices.Clone(p.Parties), func(q *Party) bool {
+		return q == party || !hears(party, q.ID) && !hears(q, party.ID)
+	})
+	if len(company) == 0 {
+		company = p.partners(party)
+	}
+	return !slices.ContainsFunc(company, func(q *Party) bool { return !slices.Contains(doomed, q) })
 }
 
 // drop takes parties out of a call that goes on without them.

@@ -17,12 +17,15 @@ func (c *Call) draft() *draft {
 	return &draft{call: c, plan: c.plan.clone()}
 }
 
-// addParty appends a party that faces the given interface.
-func (d *draft) addParty(p *Party) *Party {
+// addParty appends a party.
+func (d *draft) addParty(p *Party) (*Party, error) {
+	if len(d.plan.Parties) == MaxParties {
+		return nil, fmt.Errorf("%w: the call has %d parties, the most it may have", ErrDialogue, MaxParties)
+	}
 	d.plan.lastID++
 	p.ID = d.plan.lastID
 	d.plan.Parties = append(d.plan.Parties, p)
-	return p
+	return p, nil
 }
 
 // open gives the media a port pair of the address family on the party's interface, unless it has one.

@@ -1,13 +1,16 @@
 package call
 
 import (
+	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
 )
 
 // Defaults of the time limits, as operators know them from rtpengine.
@@ -42,11 +45,12 @@ type Config struct {
 type Manager struct {
 	cfg    Config
 	seed   maphash.Seed
+	loopID string // marks descriptions that have passed here
 	shards [shards]shard
 	live   atomic.Int64
 
-	created, ended, timedOut, rejected atomic.Uint64
-	byReason                           [reasonCount]atomic.Uint64
+	created, ended, timedOut, rejected, faults atomic.Uint64
+	byReason                                   [reasonCount]atomic.Uint64
 }
 
 type shard struct {
@@ -68,7 +72,7 @@ func NewManager(cfg Config) *Manager {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	m := &Manager{cfg: cfg, seed: maphash.MakeSeed()}
+	m := &Manager{cfg: cfg, seed: maphash.MakeSeed(), loopID: fmt.Sprintf("%012x", rand.Uint64()>>16)}
 	for i := range m.shards {
 		m.shards[i].calls = make(map[string]*Call)
 	}
@@ -142,6 +146,16 @@ func (m *Manager) with(id string, create bool, fn func(*Call) error) error {
 	}
 }
 
+// Looped tells whether every session of a description carries the mark of this process, so that it has been here before.
+func (m *Manager) Looped(desc *sdp.Description) bool {
+	for _, s := range desc.Sessions {
+		if s.LoopProtect != m.loopID {
+			return false
+		}
+	}
+	return len(desc.Sessions) > 0
+}
+
 // List returns the ids of at most limit calls, in no order.
 func (m *Manager) List(limit int) []string {
 	ids := make([]string, 0, min(limit, int(m.live.Load())))
@@ -162,6 +176,7 @@ func (m *Manager) List(limit int) []string {
 // Stats are counts over the life of a Manager.
 type Stats struct {
 	Live, Created, Ended, TimedOut, Rejected uint64
+	Faults                                   uint64 // at the end of a call's time; each cost that call only
 	EndedBy                                  map[Reason]uint64
 }
 
@@ -169,7 +184,7 @@ type Stats struct {
 func (m *Manager) Stats() Stats {
 	st := Stats{
 		Live: uint64(max(0, m.live.Load())), Created: m.created.Load(), Ended: m.ended.Load(),
-		TimedOut: m.timedOut.Load(), Rejected: m.rejected.Load(), EndedBy: make(map[Reason]uint64),
+		TimedOut: m.timedOut.Load(), Rejected: m.rejected.Load(), Faults: m.faults.Load(), EndedBy: make(map[Reason]uint64),
 	}
 	for r := range reasonCount {
 		if n := m.byReason[r].Load(); n > 0 {

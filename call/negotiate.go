@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/sdp"
 )
 
-// silence after which a party that signals again is heard anew: it may well send from elsewhere now, as a phone does that
-// changed networks behind the same private address. While packets flow nothing is reopened, so that a session
-// refresh costs the call neither its kernel flow nor its protection.
-const relearnAfter = time.Second
+// Caps of a call. What comes in one SIP message must not be able to take the ports of all other calls.
+const (
+	MaxSections = 64 // m= sections of a description
+	MaxParties  = 32 // of a call, and as many aliases of each
+)
 
 // muxAnswer is what the offerer of rtcp-mux will be told.
 type muxAnswer uint8
@@ -38,6 +38,9 @@ func (m *Manager) Answer(req *Request) (string, error) {
 }
 
 func (m *Manager) signal(req *Request, create bool, step func(*draft, *Request) (string, error)) (text string, err error) {
+	if n := len(req.SDP.Media()); n > MaxSections {
+		return "", fmt.Errorf("%w: %d m= sections are more than the %d a call may have", ErrRewrite, n, MaxSections)
+	}
 	err = m.with(req.CallID, create, func(c *Call) error {
 		d := c.draft()
 		defer d.discard() // nothing left to discard after a commit
@@ -58,11 +61,20 @@ func (d *draft) offer(req *Request) (string, error) {
 	}
 	from := d.plan.byTag(req.FromTag)
 	if from == nil {
-		from = d.addParty(&Party{Tag: req.FromTag, Interface: d.logical(req.FromInterface), Created: time.Now()})
+		var err error
+		if from, err = d.addParty(&Party{Tag: req.FromTag, Interface: d.logical(req.FromInterface), Created: time.Now()}); err != nil {
+			return "", err
+		}
 	}
 	to, err := d.offeree(from, req)
 	if err != nil {
 		return "", err
+	}
+	if !req.KeepTOS {
+		d.plan.TOS = d.call.manager.cfg.TOS
+		if req.TOS != nil {
+			d.plan.TOS = *req.TOS
+		}
 	}
 	d.heed(from, req)
 	for k, s := range sections(req.SDP) {
@@ -81,19 +93,28 @@ func (d *draft) offeree(from *Party, req *Request) (*Party, error) {
 		}
 		return to, nil
 	}
-	for _, p := range d.plan.partners(from) {
+	partners := d.plan.partners(from)
+	if req.ToTag == "" && req.ViaBranch == "" {
+		// Of several branches the one that has answered is meant.
+		for _, p := range partners {
+			if p.Description != nil && hears(from, p.ID) {
+				return p, nil
+			}
+		}
+	}
+	for _, p := range partners {
 		if (p.Tag == "" || req.ToTag == "") && (req.ViaBranch == "" || p.ViaBranch == req.ViaBranch) {
 			return p, nil
 		}
 	}
 	return d.addParty(&Party{
 		Tag: req.ToTag, ViaBranch: req.ViaBranch, Interface: d.logical(req.ToInterface), Created: time.Now(), OfferedBy: from.ID,
-	}), nil
+	})
 }
 
 func (d *draft) answer(req *Request) (string, error) {
 	offerer := d.plan.byTag(req.FromTag)
-	if offerer == nil || req.FromTag == req.ToTag {
+	if offerer == nil || offerer.Description == nil || req.FromTag == req.ToTag {
 		return "", fmt.Errorf("%w: nobody with from-tag %q has offered", ErrDialogue, req.FromTag)
 	}
 	answerer := d.plan.byTag(req.ToTag)
@@ -103,12 +124,12 @@ func (d *draft) answer(req *Request) (string, error) {
 		}
 		if answerer.Tag == "" {
 			answerer.Tag = req.ToTag
-		} else {
+		} else if len(answerer.Aliases) < MaxParties {
 			answerer.Aliases = append(answerer.Aliases, req.ToTag)
 		}
 	}
-	if answerer == offerer {
-		return "", fmt.Errorf("%w: %q answers itself", ErrDialogue, req.ToTag)
+	if !slices.Contains(d.plan.partners(offerer), answerer) {
+		return "", fmt.Errorf("%w: %q was not offered anything by %q", ErrDialogue, req.ToTag, req.FromTag)
 	}
 	d.heed(answerer, req)
 	for k, s := range sections(req.SDP) {
@@ -153,9 +174,6 @@ func (d *draft) heed(p *Party, req *Request) {
 		Learning: learning, Asymmetric: req.Asymmetric, Strict: req.Strict, Handover: req.Handover,
 		Unidirectional: req.Unidirectional,
 	}
-	if req.TOS != nil {
-		d.plan.TOS = *req.TOS
-	}
 }
 
 // section is one m= section with the session it stands in.
@@ -181,7 +199,6 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	}
 	if tm.Section == nil && hides(req.RemoveMedia, s.Type) {
 		tm.Hidden, fm.Protocol = true, s.Protocol
-		fm.dropLegs()
 		return nil
 	}
 	tm.Type, tm.Opaque, tm.Foreign, tm.Rejected = fm.Type, fm.Opaque, fm.Foreign, fm.Rejected
@@ -230,9 +247,11 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 	am.Mux = am.MuxTold && s.RTCPMux
 	om.Mux = om.MuxOffered && (om.muxAnswer == muxAccept || om.muxAnswer == muxFollow && am.Mux)
 	if am.Rejected {
-		om.Rejected = true
+		// Other branches may still want it.
 		am.dropLegs()
-		om.dropLegs()
+		if !slices.ContainsFunc(d.plan.partners(offerer), func(p *Party) bool { return i < len(p.Media) && p.Media[i].RTP.Leg != nil }) {
+			om.dropLegs()
+		}
 		return nil
 	}
 	// From here on the two talk to each other; branches that also rang hear the offerer no longer.
@@ -292,8 +311,6 @@ func (d *draft) hear(m *Media, s section, req *Request) error {
 func (d *draft) believed(conn *sdp.Connection, req *Request) (addr netip.Addr, told bool) {
 	fromMessage := req.Source == AddressFromMessage || req.Source == AddressDefault && d.call.manager.cfg.SIPSource
 	switch {
-	case req.MediaAddress.IsValid():
-		return req.MediaAddress.Unmap(), false
 	case fromMessage && req.ReceivedFrom.IsValid():
 		return req.ReceivedFrom.Unmap(), false
 	case conn != nil:
@@ -302,17 +319,12 @@ func (d *draft) believed(conn *sdp.Connection, req *Request) (addr netip.Addr, t
 	return netip.Addr{}, false
 }
 
-// signal sets the signalled address, and has the leg learn again if the party moved, or may have while it was silent.
+// signal sets the signalled address, and has the leg learn again if the party moved. A party that says the same again, as
+// at every session refresh, keeps what was learnt: to forget it would cut off one that only listens, and let a stranger
+// take its place.
 func (c *Component) signal(addr netip.AddrPort) {
-	moved := addr != c.Signalled
-	if !moved && c.Leg != nil {
-		st := c.Leg.Stats()
-		if last := max(st.LastUser, st.LastKernel); last > 0 {
-			moved = media.Now()-last > relearnAfter
-		}
-	}
-	c.Signalled = addr
-	if moved {
+	if addr != c.Signalled {
+		c.Signalled = addr
 		c.Epoch++
 	}
 }
@@ -327,10 +339,11 @@ func (m *Media) negotiateMux(to *Media, offered bool, ctl RTCPMux) {
 	case ctl.Demux, ctl.Accept:
 		m.muxAnswer = muxAccept
 	}
-	to.MuxTold = ctl.Offer || ctl.Require || offered && !ctl.Demux && !ctl.Reject
-	if ctl.Require {
-		to.Mux = true
+	if ctl.Demux || ctl.Reject {
+		to.Mux = false
 	}
+	to.Mux = to.Mux || ctl.Require
+	to.MuxTold = to.Mux || ctl.Offer || offered && !ctl.Demux && !ctl.Reject
 }
 
 // towards picks the protocol to speak with a party: as asked, else as it has spoken itself, else the sender's.

@@ -154,22 +154,23 @@ func (p *Plan) partners(of *Party) []*Party {
 	return found
 }
 
-// answered tells whether at least two parties have spoken.
+// answered tells whether a party that has spoken hears another that has.
 func (p *Plan) answered() bool {
-	spoken := 0
 	for _, party := range p.Parties {
-		if party.Description != nil {
-			spoken++
+		for _, other := range p.Parties {
+			if party.Description != nil && other.Description != nil && hears(party, other.ID) {
+				return true
+			}
 		}
 	}
-	return spoken >= 2
+	return false
 }
 
-// held tells whether no media of the call flows both ways, so that silence is not a sign of death.
+// held tells whether no media that somebody hears flows both ways, so that silence is not a sign of death.
 func (p *Plan) held() bool {
 	for _, party := range p.Parties {
-		for _, m := range party.Media {
-			if m.Section == nil || m.Rejected {
+		for i, m := range party.Media {
+			if m.Section == nil || m.Rejected || len(p.hearers(Ref{party.ID, i})) == 0 {
 				continue
 			}
 			if !m.held && m.direction() == sdp.SendRecv {

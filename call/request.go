@@ -24,7 +24,7 @@ type Options struct {
 	FromInterface, ToInterface string
 
 	Family       int        // 4 or 6 towards the receiver of the description; 0 keeps what there is, or follows the sender
-	MediaAddress netip.Addr // where the sender is, whatever its description says
+	MediaAddress netip.Addr // told to the receiver in place of our own
 	ReceivedFrom netip.Addr // signalling source of the message
 	Source       AddressSource
 
@@ -46,8 +46,11 @@ type Options struct {
 	GenerateMID       bool
 	Replace           Replace
 
-	TOS   *uint8 // of the whole call; nil keeps it
-	Label string // names the sender
+	LoopProtect bool // mark the description as ours
+
+	TOS     *uint8 // of the whole call, from an offer on; nil is the configured one
+	KeepTOS bool   // leave it as it is
+	Label   string // names the sender
 }
 
 // AddressSource says which address of the sender is believed.

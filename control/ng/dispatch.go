@@ -35,8 +35,10 @@ type Dispatcher struct {
 	requests atomic.Uint64
 	failed   atomic.Uint64
 
-	mu      sync.Mutex
-	unknown map[string]bool // words logged already
+	garbage atomic.Int64 // when a line that anybody who reaches the port can cause was last logged, in Unix seconds
+
+	mu    sync.Mutex
+	known map[string]bool // words logged already
 }
 
 // Config are the settings of a Dispatcher.
@@ -57,7 +59,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	}
 	return &Dispatcher{
 		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, log: cfg.Log,
-		unknown: make(map[string]bool),
+		known: make(map[string]bool),
 	}
 }
 
@@ -83,28 +85,24 @@ func (d *Dispatcher) Datagram(ctx context.Context, datagram []byte) []byte {
 		d.failed.Add(1)
 		return nil
 	}
-	reply, ctxErr := d.cache.Do(ctx, msg.Cookie, func() []byte {
-		var reply *ngproto.Reply
-		if err != nil {
-			reply = d.failure(err, "", "")
-		} else {
-			reply = d.execute(msg.Dict)
-		}
-		return reply.Encode(msg.Cookie, msg.Encoding)
-	})
+	reply, ctxErr := d.cache.Do(ctx, msg.Cookie, func() []byte { return d.answer(msg, err) })
 	if ctxErr != nil {
 		return nil
 	}
 	return reply
 }
 
+// answer executes a message, or says why it could not be read.
+func (d *Dispatcher) answer(msg ngproto.Message, err error) []byte {
+	if err != nil {
+		return d.failure(err, "", "").Encode(msg.Cookie, msg.Encoding)
+	}
+	return d.execute(msg.Dict).Encode(msg.Cookie, msg.Encoding)
+}
+
 // Plain answers one dictionary that comes without a cookie. Nothing is remembered.
 func (d *Dispatcher) Plain(payload []byte) []byte {
-	msg, err := ngproto.ParsePlain(payload)
-	if err != nil {
-		return d.failure(err, "", "").Encode("", msg.Encoding)
-	}
-	return d.execute(msg.Dict).Encode("", msg.Encoding)
+	return d.answer(ngproto.ParsePlain(payload))
 }
 
 // execute runs one request. A fault in it costs this request alone.
@@ -167,6 +165,9 @@ func (d *Dispatcher) describe(req *ngproto.Request, step func(*call.Request) (st
 	if err != nil {
 		return nil, err
 	}
+	if req.Flags.LoopProtect && d.calls.Looped(desc) {
+		return ngproto.OK().Set("sdp", ngproto.String(req.SDP)), nil
+	}
 	text, err := step(translate(req, desc))
 	if err != nil {
 		if errors.Is(err, call.ErrSessionLimit) && req.Flags.LoadLimit {
@@ -203,7 +204,9 @@ func (d *Dispatcher) delete(req *ngproto.Request) (*ngproto.Reply, error) {
 // failure puts an error in the words of the protocol, and into the log with all it has to say.
 func (d *Dispatcher) failure(err error, callID, command string) *ngproto.Reply {
 	d.failed.Add(1)
-	d.log.Warn("request failed", "call", callID, "command", command, "err", err)
+	if now := time.Now().Unix(); callID != "" || d.garbage.Swap(now) != now {
+		d.log.Warn("request failed", "call", callID, "command", command, "err", err)
+	}
 	var proto *ngproto.Error
 	if errors.As(err, &proto) {
 		return ngproto.Failure(proto.Reason)
@@ -229,23 +232,50 @@ func (d *Dispatcher) failure(err error, callID, command string) *ngproto.Reply {
 	return ngproto.Failure(reasonInternal)
 }
 
-// meetStrangers logs words of a request that mean nothing to us, each word once.
+// meetStrangers logs words of a request that have no effect, each word once.
 func (d *Dispatcher) meetStrangers(req *ngproto.Request) {
-	for _, w := range req.Warnings {
-		d.log.Warn("request has an odd value", "call", req.CallID, "value", w)
-	}
-	if len(req.Unknown) == 0 {
+	idle := withoutEffect(&req.Flags)
+	if len(req.Warnings)+len(req.Unknown)+len(idle) == 0 {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, w := range req.Unknown {
-		if !d.unknown[w] && len(d.unknown) < strangers {
-			d.unknown[w] = true
-			d.log.Warn("unknown key or flag is ignored, from now on without a word", "call", req.CallID,
-				"command", string(req.Command), "word", w)
+	for _, group := range []struct {
+		what  string
+		words []string
+	}{
+		{"unknown key or flag is ignored", req.Unknown},
+		{"odd value is ignored", req.Warnings},
+		{"flag is understood and has no effect yet", idle},
+	} {
+		for _, w := range group.words {
+			if !d.known[w] && len(d.known) < strangers {
+				d.known[w] = true
+				d.log.Warn(group.what+"; this is not said again", "call", req.CallID, "command", string(req.Command), "word", w)
+			}
 		}
 	}
+}
+
+// withoutEffect names the flags of a request that a relay acts on and this one does not yet.
+func withoutEffect(f *ngproto.Flags) []string {
+	var words []string
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{
+		{"new branch", f.NewBranch}, {"no port latching", f.NoPortLatching}, {"NAT wait", f.NATWait}, {"pierce NAT", f.PierceNAT},
+		{"block short", f.BlockShort}, {"drop-traffic", f.DropTraffic != ngproto.DropUnset},
+		{"ICE", f.ICE == ngproto.ICEForce || f.ICE == ngproto.ICEOptional || f.ICE == ngproto.ICEForceRelay},
+		{"record call", f.RecordCall == ngproto.RecordOn}, {"inject DTMF", f.InjectDTMF}, {"block DTMF", f.BlockDTMF},
+		{"detect DTMF", f.DetectDTMF}, {"T.38", f.T38.Decode || f.T38.Force}, {"media echo", f.MediaEcho != ngproto.EchoUnset},
+		{"generate RTCP", f.GenerateRTCP == ngproto.On}, {"bundle", f.Bundle.Offer || f.Bundle.Require || f.Bundle.Strict},
+	} {
+		if flag.set {
+			words = append(words, flag.name)
+		}
+	}
+	return words
 }
 
 // Stats are counts of requests.

@@ -40,8 +40,10 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 				SessionName: f.Replace.SessionName, Version: f.Replace.SDPVersion,
 				ForceVersion: f.Replace.ForceIncrementVersion, ZeroAddress: f.Replace.ZeroAddress,
 			},
-			TOS:   tos(req.TOS),
-			Label: req.Label,
+			LoopProtect: f.LoopProtect,
+			TOS:         tos(req.TOS),
+			KeepTOS:     req.TOS.Set && req.TOS.N < 0,
+			Label:       req.Label,
 		},
 	}
 }
@@ -93,7 +95,7 @@ func attributes(changes []ngproto.AttrChanges) []call.AttributeChange {
 	return all
 }
 
-// tos returns the value to set; nil keeps what there is.
+// tos returns the value to set; nil is the configured one.
 func tos(n ngproto.Number) *uint8 {
 	if !n.Set || n.N < 0 || n.N > 255 {
 		return nil
