@@ -94,9 +94,17 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 		}
 	}
 	d.plane, err = media.New(media.Config{
-		Interfaces: interfaces, Quarantine: seconds(d.opts.Quarantine), Workers: d.opts.Workers, FastPath: d.fast, Log: d.log,
+		Interfaces: interfaces, Quarantine: quarantine(d.opts.Quarantine), Workers: d.opts.Workers, FastPath: d.fast, Log: d.log,
 	})
 	return err
+}
+
+// quarantine says "none" in the words of the media plane, to which 0 is its own default.
+func quarantine(n int) time.Duration {
+	if n == 0 {
+		return -1
+	}
+	return seconds(n)
 }
 
 func (d *Daemon) openCalls() {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -41,9 +42,11 @@ func parseInterfaces(specs []string, portMin, portMax uint16, exclude []uint16) 
 		}
 		var advertised netip.Addr
 		if hasPublic {
-			if advertised, err = resolveHost(public); err != nil {
+			publics, err := resolveHost(public)
+			if err != nil {
 				return nil, fmt.Errorf("--interface %s: advertised address: %w", spec, err)
 			}
+			advertised = publics[0]
 		}
 		i := slices.IndexFunc(all, func(f media.Interface) bool { return f.Name == name })
 		if i < 0 {
@@ -78,11 +81,11 @@ func resolveLocal(text string) ([]netip.Addr, error) {
 		}
 		return ips, nil
 	}
-	ip, err := resolveHost(text)
+	ips, err := resolveHost(text)
 	if err != nil {
 		return nil, fmt.Errorf("%q is neither an address nor a network device (ip -br link lists them), and: %w", text, err)
 	}
-	return []netip.Addr{ip}, nil
+	return ips[:1], nil
 }
 
 // hostAddresses returns the addresses of all devices that are up. A host with nothing but loopback gets that.
@@ -126,37 +129,46 @@ func addresses(dev *net.Interface) []netip.Addr {
 	return ips
 }
 
-func resolveHost(name string) (netip.Addr, error) {
+// resolveHost returns what a name stands for, IPv4 first: most proxies that are given the same name take that.
+func resolveHost(name string) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return ip.Unmap(), nil
+		return []netip.Addr{ip.Unmap()}, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 	defer cancel()
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("cannot resolve %q: %w", name, err)
+		return nil, fmt.Errorf("cannot resolve %q: %w", name, err)
 	}
-	return ips[0].Unmap(), nil
+	for i := range ips {
+		ips[i] = ips[i].Unmap()
+	}
+	slices.SortStableFunc(ips, func(a, b netip.Addr) int { return cmp.Compare(a.BitLen(), b.BitLen()) })
+	return slices.Compact(ips), nil
 }
 
-// parseListen reads [ADDRESS:]PORT. Without an address all of the host's are meant.
-func parseListen(text string) (netip.AddrPort, error) {
+// parseListen reads [ADDRESS:]PORT. Without an address all of the host's are meant; a name stands for all of its own.
+func parseListen(text string) ([]netip.AddrPort, error) {
 	if !strings.ContainsAny(text, ":") {
 		text = "[::]:" + text
 	}
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q is no [ADDRESS:]PORT: %w", text, err)
+		return nil, fmt.Errorf("%q is no [ADDRESS:]PORT: %w", text, err)
 	}
 	n, err := net.LookupPort("udp", port)
 	if err != nil || n == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%q is no [ADDRESS:]PORT: bad port %q", text, port)
+		return nil, fmt.Errorf("%q is no [ADDRESS:]PORT: bad port %q", text, port)
 	}
-	ip := netip.IPv6Unspecified()
+	ips := []netip.Addr{netip.IPv6Unspecified()}
 	if host != "" {
-		if ip, err = resolveHost(host); err != nil {
-			return netip.AddrPort{}, err
+		if ips, err = resolveHost(host); err != nil {
+			return nil, err
 		}
 	}
-	return netip.AddrPortFrom(ip, uint16(n)), nil
+	var all []netip.AddrPort
+	for _, ip := range ips {
+		all = append(all, netip.AddrPortFrom(ip, uint16(n)))
+	}
+	return all, nil
 }

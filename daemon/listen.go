@@ -70,15 +70,17 @@ func (d *Daemon) http(secure *tls.Config) func(netip.AddrPort) (transport, error
 // listenAll opens a socket for each address that an option gives.
 func (d *Daemon) listenAll(option, kind string, texts []string, open func(netip.AddrPort) (transport, error)) error {
 	for _, text := range texts {
-		a, err := parseListen(text)
+		addrs, err := parseListen(text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", option, err)
 		}
-		t, err := open(a)
-		if err != nil {
-			return err
+		for _, a := range addrs {
+			t, err := open(a)
+			if err != nil {
+				return err
+			}
+			d.ways = append(d.ways, way{kind + " " + a.String(), t})
 		}
-		d.ways = append(d.ways, way{kind + " " + a.String(), t})
 	}
 	return nil
 }

@@ -9,19 +9,14 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/cli"
 	"github.com/weir-media/weir/fastpath"
 	"github.com/weir-media/weir/media"
 )
 
-// Defaults that are not those of a single package.
-const (
-	DefaultNG      = "127.0.0.1:2223" // only proxies on this host, until the operator says otherwise
-	DefaultPortMin = 30000
-	DefaultPortMax = 39999
-	// DefaultQuarantine keeps the packets of a call that has just ended out of the next one.
-	DefaultQuarantine = 10 * time.Second
-)
+// DefaultNG takes commands only of proxies on this host, until the operator says otherwise.
+const DefaultNG = "127.0.0.1:2223"
 
 // Options is the configuration as an operator writes it, on the command line or in a file.
 type Options struct {
@@ -83,20 +78,20 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Certificate, "https-cert", "", "PEM file with the certificate for --listen-https; changes are noticed")
 	fs.StringVar(&o.Key, "https-key", "", "PEM file with its key (default the file of --https-cert)")
 	fs.IntVar(&o.HTTPIdle, "http-idle-timeout", 0, "seconds an unused HTTP connection stays open; 0 is no limit")
-	fs.IntVarP(&o.PortMin, "port-min", "m", DefaultPortMin, "lowest media port")
-	fs.IntVarP(&o.PortMax, "port-max", "M", DefaultPortMax, "highest media port")
-	fs.IntVar(&o.Quarantine, "port-quarantine", int(DefaultQuarantine.Seconds()), "seconds a freed media port rests before it is used again")
+	fs.IntVarP(&o.PortMin, "port-min", "m", media.DefaultPortMin, "lowest media port")
+	fs.IntVarP(&o.PortMax, "port-max", "M", media.DefaultPortMax, "highest media port")
+	fs.IntVar(&o.Quarantine, "port-quarantine", int(media.DefaultQuarantine.Seconds()), "seconds a freed media port rests before it is used again")
 	fs.StringVar(&o.FastPath, "fast-path", string(fastpath.Auto), "engine of the kernel plane: auto, xdp, tc, xdp-generic or none")
 	fs.IntVarP(&o.Table, "table", "t", 0, "rtpengine's forwarding table; a negative number means userspace only")
 	fs.BoolVarP(&o.NoFallback, "no-fallback", "F", false, "refuse to start where the kernel plane cannot be used")
 	fs.StringVar(&o.Learning, "endpoint-learning", "heuristic", "how a party's address is learnt: heuristic, delayed, immediate or off")
 	fs.BoolVar(&o.SIPSource, "sip-source", false, "take the signalling source for the media address by default")
 	fs.IntVarP(&o.TOS, "tos", "T", 0, "TOS or traffic class of media packets, 0 to 255")
-	fs.IntVarP(&o.Timeout, "timeout", "o", 60, "seconds without packets that end a call")
-	fs.IntVarP(&o.SilentTimeout, "silent-timeout", "s", 3600, "the same while the call is on hold")
+	fs.IntVarP(&o.Timeout, "timeout", "o", int(call.DefaultTimeout.Seconds()), "seconds without packets that end a call")
+	fs.IntVarP(&o.SilentTimeout, "silent-timeout", "s", int(call.DefaultSilentTimeout.Seconds()), "the same while the call is on hold")
 	fs.IntVarP(&o.FinalTimeout, "final-timeout", "a", 0, "seconds any call may live; 0 is no limit")
-	fs.IntVar(&o.OfferTimeout, "offer-timeout", 3600, "seconds an offer may wait for its answer")
-	fs.IntVarP(&o.DeleteDelay, "delete-delay", "d", 30, "seconds between a delete and its effect")
+	fs.IntVar(&o.OfferTimeout, "offer-timeout", int(call.DefaultOfferTimeout.Seconds()), "seconds an offer may wait for its answer")
+	fs.IntVarP(&o.DeleteDelay, "delete-delay", "d", int(call.DefaultDeleteDelay.Seconds()), "seconds between a delete and its effect")
 	fs.IntVar(&o.MaxSessions, "max-sessions", -1, "refuse new calls above this number; -1 is no limit")
 	fs.IntVar(&o.Workers, "num-threads", 0, "threads of the userspace plane (default one per CPU)")
 	fs.BoolVar(&o.RejectBlank, "reject-invalid-sdp", false, "refuse SDP with a blank line instead of reading up to it")

@@ -148,9 +148,12 @@ func TestListen(t *testing.T) {
 	for text, want := range map[string]string{
 		"2223": "[::]:2223", "127.0.0.1:2223": "127.0.0.1:2223", "[::1]:2223": "[::1]:2223", ":2223": "[::]:2223",
 	} {
-		if got, err := parseListen(text); err != nil || got.String() != want {
+		if got, err := parseListen(text); err != nil || len(got) != 1 || got[0].String() != want {
 			t.Errorf("%q: %v, %v, want %s", text, got, err, want)
 		}
+	}
+	if got, err := parseListen("localhost:2223"); err != nil || got[0].String() != "127.0.0.1:2223" {
+		t.Errorf("localhost: %v, %v, want IPv4 first", got, err)
 	}
 	for _, text := range []string{"", "0", "127.0.0.1:", "127.0.0.1:x", "1:2:3"} {
 		if got, err := parseListen(text); err == nil {

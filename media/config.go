@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -115,11 +116,35 @@ func (a *Address) check() error {
 	if a.Advertised.IsValid() && a.Advertised.Is4() != a.IP.Is4() {
 		return fmt.Errorf("%v cannot be advertised for %v: the address families differ", a.Advertised, a.IP)
 	}
-	if len(evenPorts(a.PortMin, a.PortMax, a.Exclude)) == 0 {
+	even := evenPorts(a.PortMin, a.PortMax, a.Exclude)
+	if len(even) == 0 {
 		return fmt.Errorf("the ports %d to %d hold no pair of an even port and the next one; widen the range",
 			a.PortMin, a.PortMax)
 	}
-	return a.checkLocal()
+	if err := a.checkLocal(); err != nil {
+		return err
+	}
+	return a.checkFree(even)
+}
+
+// checkFree tries some ports of the range. Single ones may be in use, by another instance for example; where none is
+// free, the range belongs to somebody else.
+func (a *Address) checkFree(even []uint16) error {
+	const tries = 32
+	for i, n := range rand.Perm(len(even)) {
+		s, err := listenUDP(netip.AddrPortFrom(a.IP, even[n]))
+		if err == nil {
+			return s.close()
+		}
+		if !errors.Is(err, unix.EADDRINUSE) {
+			return err
+		}
+		if i == tries {
+			break
+		}
+	}
+	return fmt.Errorf("the ports %d to %d of %v are in use by other programs (ss -lunp shows which); choose another range "+
+		"with --port-min and --port-max", a.PortMin, a.PortMax, a.IP)
 }
 
 // checkLocal binds a socket, which is the one truth about what this host takes for its own.

@@ -230,6 +230,11 @@ func TestClosedPairRestsOnceBothLegsAreClosed(t *testing.T) {
 }
 
 func TestNewRefusesAConfigurationAndNamesTheFix(t *testing.T) {
+	taken, err := listenUDP(netip.AddrPortFrom(loopback4, 42198))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.close()
 	ok := Address{IP: loopback4, PortMin: 42200, PortMax: 42299}
 	with := func(f func(a *Address)) []Interface {
 		a := ok
@@ -251,6 +256,7 @@ func TestNewRefusesAConfigurationAndNamesTheFix(t *testing.T) {
 		{"an advertised address of the other family",
 			with(func(a *Address) { a.Advertised = netip.MustParseAddr("2001:db8::1") }), "families differ"},
 		{"an empty range", with(func(a *Address) { a.PortMin, a.PortMax = 300, 200 }), "widen the range"},
+		{"a range that another program has", with(func(a *Address) { a.PortMin, a.PortMax = 42198, 42199 }), "choose another range"},
 		{"a range of one odd port and the next", with(func(a *Address) { a.PortMin, a.PortMax = 201, 202 }), "widen the range"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -129,9 +129,9 @@ func describeStream(p *call.Party, s *call.StreamSnapshot) ngproto.Dict {
 		{Key: "family", Value: ngproto.String(familyName(s.Local.Addr()))},
 		{Key: "endpoint", Value: ngproto.Map(endpoint(st.Destination))},
 		{Key: "advertised endpoint", Value: ngproto.Map(endpoint(s.Signalled))},
-		{Key: "last packet", Value: ngproto.Int(unix(max(st.LastUser, st.LastKernel)))},
-		{Key: "last kernel packet", Value: ngproto.Int(unix(st.LastKernel))},
-		{Key: "last user packet", Value: ngproto.Int(unix(st.LastUser))},
+		{Key: "last packet", Value: ngproto.Int(epoch(max(st.LastUser, st.LastKernel)))},
+		{Key: "last kernel packet", Value: ngproto.Int(epoch(st.LastKernel))},
+		{Key: "last user packet", Value: ngproto.Int(epoch(st.LastUser))},
 	}
 	if st.SSRC != 0 {
 		d.Set("SSRC", ngproto.Int(int64(st.SSRC)))
@@ -198,8 +198,8 @@ func familyName(a netip.Addr) string {
 	return "IPv6"
 }
 
-// unix turns a time on the media plane's clock into seconds of the epoch; 0 stays 0.
-func unix(at time.Duration) int64 {
+// epoch turns a time on the media plane's clock into seconds of the epoch; 0 stays 0.
+func epoch(at time.Duration) int64 {
 	if at == 0 {
 		return 0
 	}

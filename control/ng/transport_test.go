@@ -52,6 +52,36 @@ const (
 	pongReply   = "d6:result4:ponge"
 )
 
+func TestReplyComesFromWhereTheRequestWent(t *testing.T) {
+	for _, c := range []struct{ bind, to, network string }{
+		{"[::]:0", "127.0.0.2", "udp4"}, {"[::]:0", "::1", "udp6"}, {"0.0.0.0:0", "127.0.0.3", "udp4"},
+	} {
+		t.Run(c.bind+" asked at "+c.to, func(t *testing.T) {
+			u, err := ng.ListenUDP(netip.MustParseAddrPort(c.bind), quiet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			serving(t, u.Serve)
+			// A connected socket takes replies of that address alone.
+			conn, err := net.Dial(c.network, netip.AddrPortFrom(netip.MustParseAddr(c.to), u.Addr().Port()).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, "c1 "+pingRequest); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, 100)
+			if n, err := conn.Read(buf); err != nil || string(buf[:n]) != "c1 "+pongReply {
+				t.Errorf("got %q, %v", buf[:n], err)
+			}
+		})
+	}
+}
+
 func TestStreamsCarryManyMessages(t *testing.T) {
 	tcp, err := ng.ListenTCP(anyPort, quiet)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxDatagram is the largest UDP payload there can be (RFC 768).
@@ -30,9 +32,52 @@ func ListenUDP(addr netip.AddrPort, log *slog.Logger) (*UDP, error) {
 		return nil, fmt.Errorf("cannot listen for ng on udp %v: %w; choose another address with --listen-ng, "+
 			"or end the process that has it (ss -lunp shows which)", addr, err)
 	}
+	if addr.Addr().IsUnspecified() {
+		if err := answerFromThere(conn); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("listen for ng on udp %v: %w", addr, err)
+		}
+	}
 	// A burst of new calls must find room while the readers are busy.
 	_ = conn.SetReadBuffer(4 << 20)
 	return &UDP{conn: conn, log: log}, nil
+}
+
+// answerFromThere has every request come with the local address it was sent to, so that the reply can leave from the same:
+// a client with a connected socket takes no other, and a host may have several.
+func answerFromThere(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+		if failed != nil { // an IPv4 socket
+			failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+		}
+	}); err != nil {
+		return err
+	}
+	return failed
+}
+
+// fromThere turns the control message of a request into the one that gives its reply the same local address. The device is
+// left to the routing table.
+func fromThere(oob []byte) []byte {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil
+	}
+	for _, m := range messages {
+		switch {
+		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
+			return unix.PktInfo6(&unix.Inet6Pktinfo{Addr: [16]byte(m.Data[:16])})
+		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
+			return unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: [4]byte(m.Data[4:8])})
+		}
+	}
+	return nil
 }
 
 // Addr returns the address of the socket.
@@ -61,9 +106,9 @@ func (u *UDP) Close() error {
 }
 
 func (u *UDP) read(ctx context.Context, disp *Dispatcher) {
-	buf := make([]byte, maxDatagram)
+	buf, oob := make([]byte, maxDatagram), make([]byte, 128)
 	for {
-		n, from, err := u.conn.ReadFromUDPAddrPort(buf)
+		n, nOOB, _, from, err := u.conn.ReadMsgUDPAddrPort(buf, oob)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -74,7 +119,7 @@ func (u *UDP) read(ctx context.Context, disp *Dispatcher) {
 		if reply == nil {
 			continue
 		}
-		if _, err := u.conn.WriteToUDPAddrPort(reply, from); err != nil {
+		if _, _, err := u.conn.WriteMsgUDPAddrPort(reply, fromThere(oob[:nOOB]), from); err != nil {
 			u.log.Warn("ng reply could not be sent", "to", from, "bytes", len(reply), "err", err)
 		}
 	}
