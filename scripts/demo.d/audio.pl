@@ -34,7 +34,8 @@ for my $side (sort keys %ssrc) {
     # Headers of the pcap file format; SIPp replaces addresses, ports and checksums.
     my @file = pack 'V v v V4', 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1;
     for my $n (0 .. 50 * $seconds - 1) {
-        my $rtp = pack('C2 n N2', 0x80, $n ? 0 : 0x80, $n & 0xffff, 160 * $n, $ssrc{$side}) . substr $tone, $n % 50 * 160, 160;
+        my $rtp = pack('C2 n N2', 0x80, $n ? 0 : 0x80, $n & 0xffff, 160 * $n, $ssrc{$side});
+        $rtp .= substr $tone, $n % 50 * 160, 160;
         my $udp = pack('n4', 5004, 5004, 8 + length $rtp, 0) . $rtp;
         my $ip  = pack('C2 n3 C2 n N2', 0x45, 0, 20 + length $udp, 0, 0, 64, 17, 0, 0x0a000001, 0x0a000002) . $udp;
         my $frame = pack('x12 n', 0x0800) . $ip;
