@@ -115,6 +115,7 @@ func compose(said *sdp.Media, fm, tm *Media, index int, req *Request, offer bool
 		}
 	}
 
+	m.Codecs = req.Codecs.apply(m.Codecs, offer)
 	m.RTCPMux = tm.Mux || offer && tm.MuxTold
 	m.RTCP = nil
 	if !req.NoRTCP {

@@ -39,6 +39,7 @@ type Options struct {
 	FullRTCP bool // a=rtcp with the address
 	NoRTCP   bool // no a=rtcp at all
 
+	Codecs      Codecs
 	Attributes  []AttributeChange
 	RemoveMedia []string // media types, or "other": an offer does not show their sections to the receiver
 

@@ -234,7 +234,7 @@ func (d *Dispatcher) failure(err error, callID, command string) *ngproto.Reply {
 
 // meetStrangers logs words of a request that have no effect, each word once.
 func (d *Dispatcher) meetStrangers(req *ngproto.Request) {
-	idle := withoutEffect(&req.Flags)
+	idle := withoutEffect(req)
 	if len(req.Warnings)+len(req.Unknown)+len(idle) == 0 {
 		return
 	}
@@ -258,8 +258,9 @@ func (d *Dispatcher) meetStrangers(req *ngproto.Request) {
 }
 
 // withoutEffect names the flags of a request that a relay acts on and this one does not yet.
-func withoutEffect(f *ngproto.Flags) []string {
+func withoutEffect(req *ngproto.Request) []string {
 	var words []string
+	f, c := &req.Flags, &req.Codec
 	for _, flag := range []struct {
 		name string
 		set  bool
@@ -269,6 +270,8 @@ func withoutEffect(f *ngproto.Flags) []string {
 		{"ICE", f.ICE == ngproto.ICEForce || f.ICE == ngproto.ICEOptional || f.ICE == ngproto.ICEForceRelay},
 		{"record call", f.RecordCall == ngproto.RecordOn}, {"inject DTMF", f.InjectDTMF}, {"block DTMF", f.BlockDTMF},
 		{"detect DTMF", f.DetectDTMF}, {"T.38", f.T38.Decode || f.T38.Force}, {"media echo", f.MediaEcho != ngproto.EchoUnset},
+		{"codec manipulation that needs a codec", len(c.Transcode)+len(c.Mask)+len(c.Consume)+len(c.Accept)+len(c.Set)+len(c.Ignore) > 0},
+		{"allow no codec media", f.AllowNoCodecMedia}, {"ptime", req.Ptime.Set || req.PtimeReverse.Set},
 		{"generate RTCP", f.GenerateRTCP == ngproto.On}, {"bundle", f.Bundle.Offer || f.Bundle.Require || f.Bundle.Strict},
 	} {
 		if flag.set {
