@@ -234,7 +234,11 @@ func (p *Plane) openOn(h host, w *worker) (rtp, rtcp *Leg, err error) {
 		}
 		// A port that somebody else uses rests like one of ours and is tried again later.
 		h.ring.pool.free(port, p.now()+p.quarantine)
-		if !errors.Is(err, unix.EADDRINUSE) {
+		switch {
+		case errors.Is(err, unix.EADDRINUSE):
+		case errors.Is(err, unix.EMFILE):
+			return nil, nil, fmt.Errorf("open media ports: %w; raise the limit of open files (LimitNOFILE, ulimit -n)", err)
+		default:
 			return nil, nil, fmt.Errorf("open media ports: %w", err)
 		}
 	}
