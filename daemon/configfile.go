@@ -12,50 +12,67 @@ type setting struct {
 	line       int
 }
 
-// readConfig returns the settings of one section of a file in the key file format that rtpengine's configuration has: sections in
-// brackets, whole-line comments with #, the escapes \s \t \n \r \\, and of equal keys the last one.
-func readConfig(path, section string) ([]setting, error) {
+// configFile is a configuration file in the key file format that rtpengine's has: sections in brackets, whole-line comments with #,
+// the escapes \s \t \n \r \\, and of equal keys in a section the last one.
+type configFile struct {
+	path     string
+	names    []string // of the sections, in order
+	sections map[string][]setting
+}
+
+func readConfig(path string) (*configFile, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration file: %w", err)
 	}
-	var found []setting
-	index := make(map[string]int)
-	inside, present := false, false
+	f := &configFile{path: path, sections: make(map[string][]setting)}
+	section := ""
 	for n, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || line[0] == '#':
-			continue
 		case line[0] == '[':
 			name, ok := strings.CutSuffix(line[1:], "]")
-			if !ok {
-				return nil, fmt.Errorf("%s line %d: a section header ends in %q", path, n+1, "]")
+			if !ok || name == "" {
+				return nil, fmt.Errorf("%s line %d: %q is no [section]", path, n+1, line)
 			}
-			inside = name == section
-			present = present || inside
-			continue
-		case !inside:
-			continue
+			section = name
+			if _, again := f.sections[name]; !again {
+				f.names = append(f.names, name)
+				f.sections[name] = nil
+			}
+		case section == "":
+			return nil, fmt.Errorf("%s line %d: %q stands before the first [section]", path, n+1, line)
+		default:
+			key, value, ok := strings.Cut(line, "=")
+			if !ok {
+				return nil, fmt.Errorf("%s line %d: %q is no \"key = value\"", path, n+1, line)
+			}
+			f.set(section, setting{strings.TrimSpace(key), unescape(strings.TrimSpace(value)), n + 1})
 		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok {
-			return nil, fmt.Errorf("%s line %d: %q is no \"key = value\"", path, n+1, line)
-		}
-		s := setting{strings.TrimSpace(key), unescape(strings.TrimSpace(value)), n + 1}
-		if i, again := index[s.key]; again {
-			found[i] = s
-			continue
-		}
-		index[s.key] = len(found)
-		found = append(found, s)
 	}
-	if !present {
-		return nil, fmt.Errorf("%s has no section [%s]; --config-section names another", path, section)
-	}
-	return found, nil
+	return f, nil
 }
 
-var unescaper = strings.NewReplacer(`\s`, " ", `\t`, "\t", `\n`, "\n", `\r`, "\r", `\\`, `\`)
+func (f *configFile) set(section string, s setting) {
+	for i, old := range f.sections[section] {
+		if old.key == s.key {
+			f.sections[section][i] = s
+			return
+		}
+	}
+	f.sections[section] = append(f.sections[section], s)
+}
 
-func unescape(s string) string { return unescaper.Replace(s) }
+// section returns the settings of a section that must be there.
+func (f *configFile) section(name, option string) ([]setting, error) {
+	s, ok := f.sections[name]
+	if !ok {
+		return nil, fmt.Errorf("%s has no section [%s]; %s names another", f.path, name, option)
+	}
+	return s, nil
+}
+
+func unescape(s string) string {
+	return strings.NewReplacer(`\s`, " ", `\t`, "\t", `\n`, "\n", `\r`, "\r", `\\`, `\`).Replace(s)
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/weir-media/weir/control/ng"
 	"github.com/weir-media/weir/fastpath"
 	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/ngproto"
 	"github.com/weir-media/weir/sdp"
 )
 
@@ -55,7 +56,7 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err != nil {
 		return d, err
 	}
-	interfaces, err := parseInterfaces(opts.Interfaces, uint16(opts.PortMin), uint16(opts.PortMax), control)
+	interfaces, err := resolveInterfaces(opts.interfaces, control)
 	if err != nil {
 		return d, err
 	}
@@ -117,7 +118,7 @@ func (d *Daemon) openCalls() {
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 	})
 	d.disp = ng.NewDispatcher(ng.Config{
-		Calls: d.calls, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
+		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
 	})
 }
 

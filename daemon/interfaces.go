@@ -3,10 +3,12 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,47 +17,142 @@ import (
 
 const resolveTimeout = 5 * time.Second
 
-// parseInterfaces turns --interface values into logical interfaces, in the order given. Without any, all addresses of
-// the host that are not loopback make the default one.
-func parseInterfaces(specs []string, portMin, portMax uint16, exclude []uint16) ([]media.Interface, error) {
-	if len(specs) == 0 {
-		specs = []string{"any"}
+// interfaceSpec is one address of a logical interface, or an alias of one, as an operator writes it.
+type interfaceSpec struct {
+	origin     string // where it was written
+	name       string
+	alias      string // of this interface; the rest is empty then
+	address    string
+	advertised string
+	portMin    int
+	portMax    int
+	exclude    []uint16
+}
+
+// describeInterfaces collects --interface and the sections that --interfaces-config names, in this order. Without any, all
+// addresses of the host that are not loopback make the default interface.
+func (o *Options) describeInterfaces(file *configFile) error {
+	for _, text := range o.Interfaces {
+		o.interfaces = append(o.interfaces, o.interfaceOption(text))
 	}
-	var all []media.Interface
-	for _, spec := range specs {
-		if alias, target, ok := strings.Cut(spec, "="); ok && !strings.ContainsAny(alias, "/!") {
-			i := slices.IndexFunc(all, func(f media.Interface) bool { return f.Name == target })
-			if i < 0 {
-				return nil, fmt.Errorf("--interface %s: there is no interface %q before it", spec, target)
+	if o.InterfacesConfig != "" {
+		for _, section := range file.names {
+			name, ok := strings.CutPrefix(section, o.InterfacesConfig+"-")
+			if !ok {
+				continue
 			}
-			all = append(all, media.Interface{Name: alias, Addresses: all[i].Addresses})
+			spec, err := o.interfaceSection(name, file.sections[section])
+			if err != nil {
+				return fmt.Errorf("%s section [%s]: %w", file.path, section, err)
+			}
+			o.interfaces = append(o.interfaces, spec)
+		}
+	}
+	if len(o.interfaces) == 0 {
+		o.interfaces = append(o.interfaces, o.interfaceOption("any"))
+	}
+	return nil
+}
+
+// interfaceOption reads [NAME/]ADDRESS[!ADVERTISED] or ALIAS=NAME.
+func (o *Options) interfaceOption(text string) interfaceSpec {
+	spec := interfaceSpec{origin: "--interface " + text, name: "default", portMin: o.PortMin, portMax: o.PortMax}
+	if alias, target, ok := strings.Cut(text, "="); ok && !strings.ContainsAny(alias, "/!") {
+		spec.name, spec.alias = alias, target
+		return spec
+	}
+	if name, rest, ok := strings.Cut(text, "/"); ok {
+		spec.name, text = name, rest
+	}
+	spec.address, spec.advertised, _ = strings.Cut(text, "!")
+	return spec
+}
+
+// interfaceSection reads a section of the configuration file.
+func (o *Options) interfaceSection(name string, settings []setting) (interfaceSpec, error) {
+	spec := interfaceSpec{origin: "interface " + name, name: name, portMin: o.PortMin, portMax: o.PortMax}
+	for _, s := range settings {
+		var err error
+		switch s.key {
+		case "name":
+			spec.name = s.value
+		case "alias":
+			spec.alias = s.value
+		case "address":
+			spec.address = s.value
+		case "advertised", "advertised address", "advertised-address", "advertised_address":
+			spec.advertised = s.value
+		case "port-min":
+			spec.portMin, err = strconv.Atoi(s.value)
+		case "port-max":
+			spec.portMax, err = strconv.Atoi(s.value)
+		case "exclude-ports":
+			spec.exclude, err = portList(s.value)
+		default:
+			err = errors.New("the key is none of address, advertised, alias, name, port-min, port-max, exclude-ports")
+		}
+		if err != nil {
+			return spec, fmt.Errorf("line %d: %s = %s: %w", s.line, s.key, s.value, err)
+		}
+	}
+	switch {
+	case spec.address == "" && spec.alias == "":
+		return spec, errors.New("no address is given; write address = ADDRESS")
+	case spec.portMin < 1 || spec.portMax > 65535 || spec.portMin > spec.portMax:
+		return spec, fmt.Errorf("port range %d to %d is empty or outside 1 to 65535", spec.portMin, spec.portMax)
+	}
+	return spec, nil
+}
+
+func portList(text string) ([]uint16, error) {
+	var ports []uint16
+	for item := range strings.SplitSeq(strings.Trim(text, ";"), ";") {
+		n, err := strconv.ParseUint(strings.TrimSpace(item), 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no port", item)
+		}
+		ports = append(ports, uint16(n))
+	}
+	return ports, nil
+}
+
+// resolveInterfaces turns descriptions into logical interfaces, in the order of their names. Ports in control are not for
+// media on any of them.
+func resolveInterfaces(specs []interfaceSpec, control []uint16) ([]media.Interface, error) {
+	var all []media.Interface
+	byName := func(name string) int {
+		return slices.IndexFunc(all, func(f media.Interface) bool { return f.Name == name })
+	}
+	for _, spec := range specs {
+		if spec.alias != "" {
+			i := byName(spec.alias)
+			if i < 0 {
+				return nil, fmt.Errorf("%s: there is no interface %q before it", spec.origin, spec.alias)
+			}
+			all = append(all, media.Interface{Name: spec.name, Addresses: all[i].Addresses})
 			continue
 		}
-		name, addr, ok := strings.Cut(spec, "/")
-		if !ok {
-			name, addr = "default", spec
-		}
-		addr, public, hasPublic := strings.Cut(addr, "!")
-		ips, err := resolveLocal(addr)
+		ips, err := resolveLocal(spec.address)
 		if err != nil {
-			return nil, fmt.Errorf("--interface %s: %w", spec, err)
+			return nil, fmt.Errorf("%s: %w", spec.origin, err)
 		}
 		var advertised netip.Addr
-		if hasPublic {
-			publics, err := resolveHost(public)
+		if spec.advertised != "" {
+			public, err := resolveHost(spec.advertised)
 			if err != nil {
-				return nil, fmt.Errorf("--interface %s: advertised address: %w", spec, err)
+				return nil, fmt.Errorf("%s: advertised address: %w", spec.origin, err)
 			}
-			advertised = publics[0]
+			advertised = public[0]
 		}
-		i := slices.IndexFunc(all, func(f media.Interface) bool { return f.Name == name })
+		i := byName(spec.name)
 		if i < 0 {
 			i = len(all)
-			all = append(all, media.Interface{Name: name})
+			all = append(all, media.Interface{Name: spec.name})
 		}
 		for _, ip := range ips {
 			all[i].Addresses = append(all[i].Addresses, media.Address{
-				IP: ip, Advertised: advertised, PortMin: portMin, PortMax: portMax, Exclude: exclude,
+				IP: ip, Advertised: advertised, PortMin: uint16(spec.portMin), PortMax: uint16(spec.portMax),
+				Exclude: slices.Concat(spec.exclude, control),
 			})
 		}
 	}

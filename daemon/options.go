@@ -56,7 +56,12 @@ type Options struct {
 	LogFacility string
 	Foreground  bool
 
-	flags *pflag.FlagSet
+	Templates        string
+	InterfacesConfig string
+
+	flags      *pflag.FlagSet
+	templates  map[string]string
+	interfaces []interfaceSpec
 }
 
 // NewOptions returns the defaults, with the configuration file that is read if it exists and its section.
@@ -70,6 +75,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringArrayVarP(&o.Interfaces, "interface", "i", nil,
 		"[NAME/]ADDRESS[!ADVERTISED] for media, or ALIAS=NAME; ADDRESS may be a device or \"any\"; repeatable (default any)")
+	fs.StringVar(&o.InterfacesConfig, "interfaces-config", "", "sections PREFIX-NAME of the configuration file describe further interfaces")
 	fs.StringArrayVarP(&o.ListenNG, "listen-ng", "n", nil, "[ADDRESS:]PORT for the ng protocol over UDP; repeatable (default "+DefaultNG+")")
 	fs.StringArrayVarP(&o.ListenTCP, "listen-tcp-ng", "N", nil, "the same over TCP; repeatable")
 	fs.StringArrayVar(&o.ListenUnix, "listen-unix-ng", nil, "path of a unix socket for the same; repeatable")
@@ -103,6 +109,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.LogFacility, "log-facility", "daemon", "syslog facility (the log goes to standard error, where the journal picks it up)")
 	fs.BoolVarP(&o.Foreground, "foreground", "f", false, "stay in the foreground (Weir always does)")
 	fs.StringVar(&o.ConfigFile, "config-file", o.ConfigFile, "configuration file; \"none\" reads none")
+	fs.StringVar(&o.Templates, "templates", "", "section of the configuration file with signalling templates")
 	fs.StringVar(&o.ConfigSection, "config-section", o.ConfigSection, "section of the configuration file")
 	registerPeerOptions(fs)
 }
@@ -116,13 +123,45 @@ func (o *Options) Complete() error {
 }
 
 func (o *Options) readFile() error {
+	file, err := o.openFile()
+	if err != nil {
+		return err
+	}
+	if file != nil {
+		if err := o.take(file); err != nil {
+			return err
+		}
+	} else if o.Templates != "" || o.InterfacesConfig != "" {
+		return errors.New("--templates and --interfaces-config name sections of a configuration file, and none is read; name it with --config-file")
+	}
+	if o.Templates != "" {
+		settings, err := file.section(o.Templates, "--templates")
+		if err != nil {
+			return err
+		}
+		o.templates = make(map[string]string)
+		for _, s := range settings {
+			o.templates[s.key] = s.value
+		}
+	}
+	return o.describeInterfaces(file)
+}
+
+// openFile reads the configuration file; nil when there is none and none was asked for.
+func (o *Options) openFile() (*configFile, error) {
 	if o.ConfigFile == "none" || o.ConfigFile == "" {
-		return nil
+		return nil, nil
 	}
-	values, err := readConfig(o.ConfigFile, o.ConfigSection)
+	file, err := readConfig(o.ConfigFile)
 	if errors.Is(err, fs.ErrNotExist) && !o.flags.Changed("config-file") {
-		return nil
+		return nil, nil
 	}
+	return file, err
+}
+
+// take sets what the command line leaves open from the options' section of the file.
+func (o *Options) take(file *configFile) error {
+	values, err := file.section(o.ConfigSection, "--config-section")
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/weir-media/weir/fastpath"
+	"github.com/weir-media/weir/media"
 )
 
 // complete parses a command line, with the given text as configuration file if there is any.
@@ -81,6 +82,47 @@ moh-attr-name = with\sblank
 	}
 }
 
+func TestSectionsOfTheFile(t *testing.T) {
+	const file = `[weir]
+interfaces-config = intf
+templates = words
+interface = 10.0.0.1
+[intf-pub]
+address = 10.0.0.5
+advertised_address = 203.0.113.9
+port-min = 20000
+port-max = 20999
+exclude-ports = 20100;20102
+[intf-more]
+name = pub
+address = fd00::5
+[intf-also]
+alias = pub
+[words]
+default = trust-address
+webrtc = ICE=force transport-protocol=UDP/TLS/RTP/SAVPF
+`
+	o, err := complete(t, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.templates) != 2 || o.templates["default"] != "trust-address" || !strings.HasPrefix(o.templates["webrtc"], "ICE=force ") {
+		t.Errorf("templates %v", o.templates)
+	}
+	got, err := resolveInterfaces(o.interfaces, []uint16{2223})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || got[0].Name != "default" || got[1].Name != "pub" || got[2].Name != "also" {
+		t.Fatalf("got %+v", got)
+	}
+	a := got[1].Addresses
+	if len(a) != 2 || a[0].Advertised.String() != "203.0.113.9" || a[0].PortMin != 20000 || a[0].PortMax != 20999 ||
+		!slices.Equal(a[0].Exclude, []uint16{20100, 20102, 2223}) || a[1].PortMin != 30000 {
+		t.Errorf("addresses of pub: %+v", a)
+	}
+}
+
 func TestMistakesAreNamed(t *testing.T) {
 	for _, c := range []struct {
 		name, file string
@@ -89,6 +131,12 @@ func TestMistakesAreNamed(t *testing.T) {
 	}{
 		{"a misspelt key", "[weir]\ntimout = 5\n", nil, `unknown key "timout" (did you mean "timeout"?)`},
 		{"a line without =", "[weir]\nhello\n", nil, "line 2"},
+		{"an unknown key of an interface", "[weir]\ninterfaces-config = i\n[i-a]\nadress = 10.0.0.1\n", nil, "line 4"},
+		{"an interface without address", "[weir]\ninterfaces-config = i\n[i-a]\nport-min = 5\n", nil, "[i-a]: no address"},
+		{"an excluded port that is none", "[weir]\ninterfaces-config = i\n[i-a]\naddress = 10.0.0.1\nexclude-ports = 70000\n", nil, "no port"},
+		{"templates without a section", "[weir]\ntemplates = t\n", nil, "no section [t]"},
+		{"templates without a file", "", []string{"--templates=t"}, "--config-file"},
+		{"a line before the first section", "timeout = 5\n", nil, "line 1"},
 		{"no such section", "[rtpengine]\n", nil, "no section [weir]"},
 		{"a value that is no number", "[weir]\ntimeout = soon\n", nil, "line 2"},
 		{"an empty port range", "", []string{"-m", "5000", "-M", "4000"}, "--port-min"},
@@ -115,7 +163,14 @@ func TestMissingDefaultFileIsFine(t *testing.T) {
 }
 
 func TestInterfaces(t *testing.T) {
-	got, err := parseInterfaces([]string{"pub/10.0.0.5!203.0.113.9", "pub/fd00::5", "priv/192.168.1.5", "alias=priv", "127.0.0.1"}, 1000, 2000, nil)
+	resolve := func(texts ...string) ([]media.Interface, error) {
+		o := Options{Interfaces: texts, PortMin: 1000, PortMax: 2000}
+		if err := o.describeInterfaces(nil); err != nil {
+			return nil, err
+		}
+		return resolveInterfaces(o.interfaces, nil)
+	}
+	got, err := resolve("pub/10.0.0.5!203.0.113.9", "pub/fd00::5", "priv/192.168.1.5", "alias=priv", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,13 +187,13 @@ func TestInterfaces(t *testing.T) {
 	if got[2].Addresses[0].IP != got[1].Addresses[0].IP {
 		t.Error("the alias has other addresses than what it stands for")
 	}
-	if got, err := parseInterfaces([]string{"lo"}, 1000, 2000, nil); err != nil || got[0].Addresses[0].IP != netip.MustParseAddr("127.0.0.1") {
+	if got, err := resolve("lo"); err != nil || got[0].Addresses[0].IP != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("a device name: %+v, %v", got, err)
 	}
 	for spec, want := range map[string]string{
 		"0.0.0.0": "any", "alias=nobody": "nobody", "no-such-device": "neither an address nor a network device",
 	} {
-		if _, err := parseInterfaces([]string{spec}, 1000, 2000, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := resolve(spec); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("--interface %s: %v, want %q in it", spec, err, want)
 		}
 	}
