@@ -99,18 +99,25 @@ func (l *line) proxied(ctx context.Context, n int) (err error) {
 func (l *line) settle(ctx context.Context) error {
 	for deadline := time.Now().Add(settlePatience); ; {
 		s, err := l.rig.run(ctx, settleBurst, settleBurst, l.cpuTime)
-		if err != nil {
+		// A device that is not ready yet may eat the first window of packets, and the closed loop stands still.
+		if err != nil && !errors.Is(err, errNoPacket) {
 			return err
 		}
-		err = l.checkPlane(s)
+		if err == nil {
+			err = l.checkPlane(s)
+		}
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(deadline) {
+		if late := time.Now().After(deadline); late && l.daemon != nil {
 			return l.daemon.explain(err)
-		}
-		if err := l.ends.send(); err != nil {
+		} else if late {
 			return err
+		}
+		if l.ends != nil {
+			if err := l.ends.send(); err != nil {
+				return err
+			}
 		}
 		if err := sleep(ctx, learnInterval); err != nil {
 			return err

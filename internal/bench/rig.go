@@ -116,6 +116,9 @@ func (r *rig) attach(host *netrig.Host, device string, prog *ebpf.Program) error
 	})
 }
 
+// errNoPacket is returned by run when nothing arrived in the measured window.
+var errNoPacket = errors.New("no packet reached the callee")
+
 // sample is what one run measured.
 type sample struct {
 	nsPerPacket float64
@@ -145,13 +148,16 @@ func (r *rig) run(ctx context.Context, leadIn, length time.Duration, proxy cpuCl
 		return sample{}, err
 	}
 	if s.packets == 0 {
-		return sample{}, errors.New("no packet reached the callee")
+		return sample{}, errNoPacket
 	}
 	s.sent, s.lost, err = r.drain()
 	return s, err
 }
 
 func (r *rig) measure(ctx context.Context, leadIn, length time.Duration, proxy cpuClock) (sample, error) {
+	if err := r.awaitFirst(ctx); err != nil {
+		return sample{}, err
+	}
 	if err := sleep(ctx, leadIn); err != nil {
 		return sample{}, err
 	}
@@ -179,6 +185,19 @@ func (r *rig) measure(ctx context.Context, leadIn, length time.Duration, proxy c
 	s := sample{packets: packets - packetsBefore, proxyTime: proxyAfter - proxyBefore, window: elapsed}
 	s.nsPerPacket = float64(elapsed.Nanoseconds()) / float64(s.packets)
 	return s, nil
+}
+
+// awaitFirst waits for the first packet to end, for a while: on a busy machine the generator's thread may start late.
+func (r *rig) awaitFirst(ctx context.Context) error {
+	for range 1000 {
+		if n, err := r.count(r.bpf.Sunk); n > 0 || err != nil {
+			return err
+		}
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil // the window will show that there is none
 }
 
 // drain waits until the packets under way have ended, or until none has ended for a while: those are lost.
