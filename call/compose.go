@@ -11,13 +11,12 @@ import (
 
 // told is what a party has been told before, for the parts of a description that must stay the same to it.
 type told struct {
-	before   bool // told anything at all
-	origin   sdp.Origin
-	name     string
-	username string
-	address  netip.Addr
-	version  uint64 // last told
-	text     string // of the last description, with the version the source had
+	before  bool // told anything at all
+	origin  sdp.Origin
+	name    string
+	address netip.Addr
+	version uint64 // last told
+	text    string // of the last description, with the version the source had
 }
 
 // compose writes the description that tells `to` what `from` has said, with our addresses in it.
@@ -80,7 +79,7 @@ func compose(said *sdp.Media, fm, tm *Media, index int, req *Request, offer bool
 		m.Conn.Addr = req.MediaAddress.Unmap()
 	}
 	if fm.held && !req.Replace.ZeroAddress {
-		m.Conn.Addr = unspecified(m.Conn.Addr)
+		m.Conn.Addr = unspecified(familyOf(m.Conn.Addr))
 	}
 	if fm.Opaque {
 		return m
@@ -135,11 +134,7 @@ func refusal(said *sdp.Media, tm *Media, offer bool) *sdp.Media {
 		m.Type, m.Codecs, m.Formats, m.Mid = tm.Section.Type, tm.Section.Codecs, tm.Section.Formats, tm.Section.Mid
 		m.Protocol = tm.Section.Protocol
 	}
-	addr := netip.IPv4Unspecified()
-	if tm.family == 6 {
-		addr = netip.IPv6Unspecified()
-	}
-	m.Conn = &sdp.Connection{Addr: addr}
+	m.Conn = &sdp.Connection{Addr: unspecified(tm.family)}
 	return m
 }
 
@@ -172,11 +167,12 @@ func unpadded(lines []sdp.Crypto) []sdp.Crypto {
 	return out
 }
 
-func unspecified(like netip.Addr) netip.Addr {
-	if like.Is4() {
-		return netip.IPv4Unspecified()
+// unspecified returns the address that says "nowhere" in a family; IPv4's when the family is not known.
+func unspecified(family int) netip.Addr {
+	if family == 6 {
+		return netip.IPv6Unspecified()
 	}
-	return netip.IPv6Unspecified()
+	return netip.IPv4Unspecified()
 }
 
 // tell puts what must stay the same to this party in the place of what the source said, and returns the text.
@@ -184,7 +180,7 @@ func (p *Party) tell(out *sdp.Description, r Replace, edit sdp.Edit) string {
 	t := &p.told
 	first := out.Sessions[0]
 	if !t.before {
-		t.origin, t.username, t.name = first.Origin, first.Origin.Username, first.Name
+		t.origin, t.name = first.Origin, first.Name
 		t.version, _ = strconv.ParseUint(first.Origin.Version, 10, 64)
 	}
 	if addr := firstAddress(out); !t.address.IsValid() && addr.IsValid() {
@@ -197,7 +193,7 @@ func (p *Party) tell(out *sdp.Description, r Replace, edit sdp.Edit) string {
 			s.Origin.Version = version
 		}
 		if r.Username {
-			s.Origin.Username = t.username
+			s.Origin.Username = t.origin.Username
 		}
 		if r.SessionName {
 			s.Name = t.name

@@ -62,7 +62,7 @@ func (c *Call) doomed(req *DeleteRequest) []*Party {
 	switch {
 	case req.ViaBranch != "":
 		for _, p := range c.plan.Parties {
-			related := from == nil || p == from || p.OfferedBy == from.ID || from.OfferedBy == p.ID
+			related := from == nil || p == from || p.partnerOf(from)
 			if p.ViaBranch == req.ViaBranch && related {
 				doomed = append(doomed, p)
 			}

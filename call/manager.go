@@ -90,11 +90,8 @@ func (m *Manager) lookup(id string) *Call {
 	return s.calls[id]
 }
 
-// lookupOrCreate returns the call of that id, made now if there was none.
-func (m *Manager) lookupOrCreate(id string) (*Call, error) {
-	if c := m.lookup(id); c != nil {
-		return c, nil
-	}
+// create makes the call of that id, or returns the one somebody else has made since it was looked up.
+func (m *Manager) create(id string) (*Call, error) {
 	s := m.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +132,7 @@ func (m *Manager) with(id string, create bool, fn func(*Call) error) error {
 				return ErrUnknownCall
 			}
 			var err error
-			if c, err = m.lookupOrCreate(id); err != nil {
+			if c, err = m.create(id); err != nil {
 				return err
 			}
 		}

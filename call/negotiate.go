@@ -362,21 +362,26 @@ func towards(m *Media, sender, asked sdp.Protocol) sdp.Protocol {
 // logical returns the name of an interface that exists: the one asked for, else the default one. A proxy whose names do
 // not match ours still gets its call, and the log says what is wrong.
 func (d *draft) logical(name string) string {
-	cfg := &d.call.manager.cfg
-	if name == "" || cfg.Plane.HasFamily(name, 4) || cfg.Plane.HasFamily(name, 6) {
+	switch {
+	case d.exists(name):
 		return name
-	}
-	if legacyFamily(name) != 0 {
+	case legacyFamily(name) != 0:
 		return ""
 	}
-	cfg.Log.Warn("unknown interface is asked for, the default one is used", "call", d.call.id, "interface", name)
+	d.call.manager.cfg.Log.Warn("unknown interface is asked for, the default one is used", "call", d.call.id, "interface", name)
 	return ""
+}
+
+// exists tells whether there is an interface of that name. The empty name is the default one.
+func (d *draft) exists(name string) bool {
+	plane := d.call.manager.cfg.Plane
+	return name == "" || plane.HasFamily(name, 4) || plane.HasFamily(name, 6)
 }
 
 // wantedFamily returns the address family asked for towards the receiver. The interface names internal and external
 // once stood for IPv4 and IPv6 and still do where no interface has them.
 func (d *draft) wantedFamily(req *Request) int {
-	if req.Family == 0 && d.logical(req.ToInterface) == "" {
+	if req.Family == 0 && !d.exists(req.ToInterface) {
 		return legacyFamily(req.ToInterface)
 	}
 	return req.Family

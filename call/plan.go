@@ -143,11 +143,14 @@ func (p *Plan) hearers(r Ref) []Ref {
 	return refs
 }
 
+// partnerOf tells whether one of the two was brought in by an offer of the other.
+func (p *Party) partnerOf(q *Party) bool { return p.OfferedBy == q.ID || q.OfferedBy == p.ID }
+
 // partners returns the parties in an offer/answer relation with the given one, latest first.
 func (p *Plan) partners(of *Party) []*Party {
 	var found []*Party
 	for _, other := range slices.Backward(p.Parties) {
-		if other.OfferedBy == of.ID || of.OfferedBy == other.ID {
+		if other.partnerOf(of) {
 			found = append(found, other)
 		}
 	}

@@ -30,7 +30,7 @@ func (d *Daemon) status() cli.Status {
 		Version: d.version, PID: os.Getpid(), Started: d.started, UptimeSeconds: int64(time.Since(d.started).Seconds()),
 		Engines: d.engines(),
 		Calls: cli.CallCounts{
-			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected,
+			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected, Faults: cs.Faults,
 			EndedBy: make(map[string]uint64),
 		},
 		NG: cli.NGCounts{Requests: ns.Requests, Failed: ns.Failed, Faults: ns.Faults},

@@ -44,14 +44,6 @@ func String(s string) Value { return Value{kind: KindString, str: s} }
 // Int returns an integer value.
 func Int(n int64) Value { return Value{kind: KindInt, num: n} }
 
-// Bool returns the integer value 1 or 0, the form in which replies carry truth values.
-func Bool(b bool) Value {
-	if b {
-		return Int(1)
-	}
-	return Int(0)
-}
-
 // Float returns a floating point value. A value that is not finite becomes 0, as JSON has no word for it.
 func Float(f float64) Value {
 	if math.IsNaN(f) || math.IsInf(f, 0) {

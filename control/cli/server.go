@@ -23,7 +23,6 @@ type Server struct {
 	calls    func() *call.Manager
 	status   func() Status
 	listener net.Listener
-	path     string
 }
 
 // Listen opens the unix socket at path. A socket that a dead daemon left behind is replaced; a live one is an error.
@@ -44,7 +43,7 @@ func Listen(path string, calls func() *call.Manager, status func() Status) (*Ser
 		return nil, fmt.Errorf("cannot open the control socket: %w; choose another place with --control-socket", err)
 	}
 	_ = os.Chmod(path, 0o660)
-	return &Server{calls: calls, status: status, listener: l, path: path}, nil
+	return &Server{calls: calls, status: status, listener: l}, nil
 }
 
 // Serve answers requests until ctx ends, then removes the socket.

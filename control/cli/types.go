@@ -35,6 +35,7 @@ type CallCounts struct {
 	Ended    uint64            `json:"ended"`
 	TimedOut uint64            `json:"timed_out"`
 	Rejected uint64            `json:"rejected"`
+	Faults   uint64            `json:"faults"` // of the daemon, while ending one
 	EndedBy  map[string]uint64 `json:"ended_by"`
 }
 
