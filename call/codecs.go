@@ -88,3 +88,32 @@ func supplemental(c *sdp.Codec) bool {
 	}
 	return false
 }
+
+// codecs writes the formats of the m= line and the lines that go with them.
+func (t *telling) codecs() {
+	if !t.offer && t.tm.Section != nil {
+		t.out.Codecs = offered(t.out.Codecs, t.tm.Section.Codecs)
+		if t.out.PTime == 0 {
+			t.out.PTime = t.tm.Section.PTime // who asked for a packet time is told one
+		}
+	}
+	t.out.Codecs = t.req.Codecs.apply(t.out.Codecs, t.offer)
+}
+
+// offered drops the codecs of an answer that the offer did not have. If none would be left, both sides mean something this
+// proxy does not know, and the answer passes as it is.
+func offered(answer, offer []sdp.Codec) []sdp.Codec {
+	var kept []sdp.Codec
+	for _, a := range answer {
+		for _, o := range offer {
+			if a.PayloadType == o.PayloadType || a.Name != "" && a.Name == o.Name && a.ClockRate == o.ClockRate {
+				kept = append(kept, a)
+				break
+			}
+		}
+	}
+	if len(kept) == 0 {
+		return answer
+	}
+	return kept
+}

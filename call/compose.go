@@ -3,7 +3,6 @@ package call
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 
 	"github.com/weir-media/weir/sdp"
@@ -52,7 +51,8 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 		case tm.Hidden, !offer && i >= offeredUpTo:
 		case spoken:
 			session = ours[s.session]
-			session.Media = append(session.Media, compose(s.Media, from.Media[i], tm, i, req, offer))
+			t := telling{from: from, to: to, fm: from.Media[i], tm: tm, index: i, said: s.Media, req: req, offer: offer}
+			session.Media = append(session.Media, t.section())
 		case !offer && tm.Section != nil:
 			// An answer has a section for every one offered (RFC 3264, section 6).
 			session.Media = append(session.Media, refusal(tm.Section, tm, offer))
@@ -62,68 +62,72 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 	return to.tell(out, req.Replace, editor(req.Attributes)), nil
 }
 
-// compose writes one section for the party that tm belongs to, from the section of the party that fm belongs to.
-func compose(said *sdp.Media, fm, tm *Media, index int, req *Request, offer bool) *sdp.Media {
-	if fm.Foreign && tm.Foreign {
-		return said.Clone()
-	}
-	if tm.RTP.Leg == nil || fm.Rejected || tm.Rejected {
-		return refusal(said, tm, offer)
-	}
-	m := said.Clone()
-	rtp := tm.RTP.Leg.Advertised()
-	m.Protocol = tm.Protocol
-	m.Port, m.PortCount = rtp.Port(), 0
-	m.Conn = &sdp.Connection{Addr: rtp.Addr()}
-	if req.MediaAddress.IsValid() {
-		m.Conn.Addr = req.MediaAddress.Unmap()
-	}
-	if fm.held && !req.Replace.ZeroAddress {
-		m.Conn.Addr = unspecified(familyOf(m.Conn.Addr))
-	}
-	if fm.Opaque {
-		return m
-	}
+// telling is one section on its way: what from said in it, and what to is told instead. Each stage writes its own lines into out.
+type telling struct {
+	from, to *Party
+	fm, tm   *Media
+	index    int
+	said     *sdp.Media
+	req      *Request
+	offer    bool
+	out      *sdp.Media
+}
 
-	// ICE ends here until Weir has an agent of its own: candidates of the other side would lead around it.
-	m.ICE, m.Candidates, m.RemoteCandidates, m.EndOfCandidates = sdp.ICE{}, nil, nil, false
-	m.BundleOnly = false
+// section writes the section.
+func (t *telling) section() *sdp.Media {
+	if t.fm.Foreign && t.tm.Foreign {
+		return t.said.Clone()
+	}
+	if t.tm.RTP.Leg == nil || t.fm.Rejected || t.tm.Rejected {
+		return refusal(t.said, t.tm, t.offer)
+	}
+	t.out = t.said.Clone()
+	t.transport()
+	if t.fm.Opaque {
+		return t.out
+	}
+	t.ice()
+	t.bundle()
+	t.extMaps()
+	t.keys()
+	t.direction()
+	t.mid()
+	t.codecs()
+	t.rtcp()
+	return t.out
+}
 
-	m.ExtMaps, m.ExtMapAllowMixed = said.ExtMapsOf(fm.session)
-	m.Setup, m.Fingerprints, m.TLSID = "", nil, ""
-	m.Crypto = nil
-	if m.Protocol.IsSecure() {
-		// Both ends hold the keys and Weir passes on what they encrypted, so that the keys pass as they are, too.
-		m.Crypto = unpadded(said.Crypto)
-		m.Setup, m.Fingerprints, m.TLSID = said.SetupOf(fm.session), said.FingerprintsOf(fm.session), said.TLSIDOf(fm.session)
+// transport writes the m= and c= lines.
+func (t *telling) transport() {
+	rtp := t.tm.RTP.Leg.Advertised()
+	t.out.Protocol = t.tm.Protocol
+	t.out.Port, t.out.PortCount = rtp.Port(), 0
+	t.out.Conn = &sdp.Connection{Addr: rtp.Addr()}
+	if t.req.MediaAddress.IsValid() {
+		t.out.Conn.Addr = t.req.MediaAddress.Unmap()
 	}
+	if t.fm.held && !t.req.Replace.ZeroAddress {
+		t.out.Conn.Addr = unspecified(familyOf(t.out.Conn.Addr))
+	}
+}
 
-	m.Direction = fm.direction()
-	if fm.held && !req.OriginalDirection {
-		m.Direction = sdp.SendOnly
+func (t *telling) direction() {
+	t.out.Direction = t.fm.direction()
+	if t.fm.held && !t.req.OriginalDirection {
+		t.out.Direction = sdp.SendOnly
 	}
-	if offer {
-		if m.Mid == "" && req.GenerateMID {
-			m.Mid = strconv.Itoa(index + 1)
-		}
-	} else if tm.Section != nil {
-		m.Mid = tm.Section.Mid
-		m.Codecs = offered(m.Codecs, tm.Section.Codecs)
-		if m.PTime == 0 {
-			m.PTime = tm.Section.PTime // who asked for a packet time is told one
-		}
-	}
+}
 
-	m.Codecs = req.Codecs.apply(m.Codecs, offer)
-	m.RTCPMux = tm.Mux || offer && tm.MuxTold
-	m.RTCP = nil
-	if !req.NoRTCP {
-		m.RTCP = &sdp.RTCP{Port: tm.rtcpLeg().Advertised().Port()}
-		if req.FullRTCP {
-			m.RTCP.Addr = m.Conn.Addr
-		}
+func (t *telling) rtcp() {
+	t.out.RTCPMux = t.tm.Mux || t.offer && t.tm.MuxTold
+	t.out.RTCP = nil
+	if t.req.NoRTCP {
+		return
 	}
-	return m
+	t.out.RTCP = &sdp.RTCP{Port: t.tm.rtcpLeg().Advertised().Port()}
+	if t.req.FullRTCP {
+		t.out.RTCP.Addr = t.out.Conn.Addr
+	}
 }
 
 // refusal writes a section with port 0 that keeps the place of the one it refuses.
@@ -136,35 +140,6 @@ func refusal(said *sdp.Media, tm *Media, offer bool) *sdp.Media {
 	}
 	m.Conn = &sdp.Connection{Addr: unspecified(tm.family)}
 	return m
-}
-
-// offered drops the codecs of an answer that the offer did not have. If none would be left, both sides mean something this
-// proxy does not know, and the answer passes as it is.
-func offered(answer, offer []sdp.Codec) []sdp.Codec {
-	var kept []sdp.Codec
-	for _, a := range answer {
-		for _, o := range offer {
-			if a.PayloadType == o.PayloadType || a.Name != "" && a.Name == o.Name && a.ClockRate == o.ClockRate {
-				kept = append(kept, a)
-				break
-			}
-		}
-	}
-	if len(kept) == 0 {
-		return answer
-	}
-	return kept
-}
-
-// unpadded writes keys without the padding of base64, which some ends do not take (RFC 4568, section 6.1).
-func unpadded(lines []sdp.Crypto) []sdp.Crypto {
-	out := slices.Clone(lines)
-	for i := range out {
-		if keys, err := out[i].Keys(); err == nil {
-			out[i].KeyParams = sdp.FormatKeys(keys, false)
-		}
-	}
-	return out
 }
 
 // unspecified returns the address that says "nowhere" in a family; IPv4's when the family is not known.

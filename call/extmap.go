@@ -1,0 +1,3 @@
+package call
+
+func (t *telling) extMaps() { t.out.ExtMaps, t.out.ExtMapAllowMixed = t.said.ExtMapsOf(t.fm.session) }
