@@ -13,18 +13,18 @@ const module = "github.com/weir-media/weir"
 // mayImport says which of our packages a package may import, outside its tests. A name ending in /* stands for the
 // packages below it that have no row of their own. The order is the direction: down, never up, never sideways.
 var mayImport = map[string][]string{
-	"rtp": {}, "sdp": {}, "ngproto": {}, "fastpath": {}, "ice": {},
+	"rtp": {}, "sdp": {}, "ngproto": {}, "fastpath": {}, "ice": {}, "dtls": {},
 	"srtp":        {"rtp"},
 	"codec":       {"rtp"},
-	"media":       {"rtp", "srtp", "ice", "codec", "fastpath"},
+	"media":       {"rtp", "srtp", "ice", "dtls", "codec", "fastpath"},
 	"recording":   {"rtp", "codec", "media"},
 	"call":        {"sdp", "media", "rtp", "codec"},
 	"store":       {"call"},
 	"control/ng":  {"call", "ngproto", "media", "sdp"},
 	"control/cli": {"call", "media"},
 	"control/*":   {"call", "media"},
-	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "srtp", "codec", "media", "recording", "call", "store",
-		"control/*"},
+	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
+		"store", "control/*"},
 	"cmd/*": {"daemon", "control/cli", "ngproto"},
 	// Test helpers and the bench. Nothing else imports them outside its tests.
 	"internal/*": {"internal/*", "ngproto"},
