@@ -20,12 +20,12 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp bo
 		Epoch:          c.Epoch,
 		Learning:       party.Handling.Learning,
 		Asymmetric:     party.Handling.Asymmetric,
-		Strict:         party.Handling.Strict,
+		Open:           party.Handling.Open,
 		Handover:       party.Handling.Handover,
 		Unidirectional: party.Handling.Unidirectional,
 		TOS:            p.TOS,
 		// Whoever sends here before this party has said where it is cannot be told from a stranger.
-		Muted: party.Description == nil || m.held && !c.Signalled.IsValid(),
+		Muted: party.Description == nil && !party.Handling.Open || m.held && !c.Signalled.IsValid(),
 	}
 	switch {
 	case m.Opaque:

@@ -24,6 +24,7 @@ func (d *draft) addParty(p *Party) (*Party, error) {
 	}
 	d.plan.lastID++
 	p.ID = d.plan.lastID
+	p.Handling.Open = d.call.manager.cfg.RelayForeign
 	d.plan.Parties = append(d.plan.Parties, p)
 	return p, nil
 }

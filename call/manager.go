@@ -36,9 +36,11 @@ type Config struct {
 	DeleteDelay   time.Duration // between a delete without a delay of its own and the end; 0: at once
 	MaxSessions   int           // new calls above this are refused; negative: no limit
 
-	Learning  media.Learning // default for parties whose request does not say
-	TOS       uint8          // of relayed packets, unless the request says otherwise
-	SIPSource bool           // take the signalling source for the media address by default
+	Learning media.Learning // default for parties whose request does not say
+	// RelayForeign relays packets of sources other than the learnt one, too, unless a message asks for strict source.
+	RelayForeign bool
+	TOS          uint8 // of relayed packets, unless the request says otherwise
+	SIPSource    bool  // take the signalling source for the media address by default
 }
 
 // Manager owns all calls. Its methods are safe for concurrent use.

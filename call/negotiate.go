@@ -173,6 +173,8 @@ func (d *draft) heed(p *Party, req *Request) {
 	p.Handling = Handling{
 		Learning: learning, Asymmetric: req.Asymmetric, Strict: req.Strict, Handover: req.Handover,
 		Unidirectional: req.Unidirectional,
+		// Who is declared to send from elsewhere cannot be told from others.
+		Open: (req.Asymmetric || d.call.manager.cfg.RelayForeign) && !req.Strict,
 	}
 }
 

@@ -77,7 +77,8 @@ type Component struct {
 type Handling struct {
 	Learning       media.Learning
 	Asymmetric     bool
-	Strict         bool
+	Strict         bool // foreign sources are refused whatever the configuration says
+	Open           bool // they are relayed
 	Handover       bool
 	Unidirectional bool
 }

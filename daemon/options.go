@@ -38,6 +38,7 @@ type Options struct {
 	PortMin, PortMax int
 	Quarantine       int // s
 	Learning         string
+	Foreign          string
 	SIPSource        bool
 	TOS              int
 	RejectBlank      bool
@@ -91,6 +92,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.IntVarP(&o.Table, "table", "t", 0, "rtpengine's forwarding table; a negative number means userspace only")
 	fs.BoolVarP(&o.NoFallback, "no-fallback", "F", false, "refuse to start where the kernel plane cannot be used")
 	fs.StringVar(&o.Learning, "endpoint-learning", "heuristic", "how a party's address is learnt: heuristic, delayed, immediate or off")
+	fs.StringVar(&o.Foreign, "foreign-sources", foreignRefuse, "what happens to media from sources other than the learnt one: refuse, or relay unless a message asks for strict source")
 	fs.BoolVar(&o.SIPSource, "sip-source", false, "take the signalling source for the media address by default")
 	fs.IntVarP(&o.TOS, "tos", "T", 0, "TOS or traffic class of media packets, 0 to 255")
 	fs.IntVarP(&o.Timeout, "timeout", "o", int(call.DefaultTimeout.Seconds()), "seconds without packets that end a call")
@@ -242,9 +244,18 @@ func (o *Options) check() error {
 	if _, err := o.mode(); err != nil {
 		return err
 	}
+	if o.Foreign != foreignRefuse && o.Foreign != foreignRelay {
+		return fmt.Errorf("--foreign-sources %q is neither refuse nor relay", o.Foreign)
+	}
 	_, err := o.learning()
 	return err
 }
+
+// The values of --foreign-sources.
+const (
+	foreignRefuse = "refuse"
+	foreignRelay  = "relay"
+)
 
 // mode returns the engines the fast path may use.
 func (o *Options) mode() (fastpath.Mode, error) {

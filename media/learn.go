@@ -63,10 +63,13 @@ func (l *learner) restart(p *plan) {
 
 // see judges a packet and learns from it. It reports whether source or closed changed.
 func (l *learner) see(p *plan, source netip.AddrPort, now time.Duration) (v verdict, changed bool) {
-	mode := p.learning()
-	if mode == LearnOff {
+	foreign := refuse
+	if p.Open {
+		foreign = accept
+	}
+	if p.Learning == LearnOff {
 		if source != p.Signalled {
-			return refuse, false
+			return foreign, false
 		}
 		return accept, false
 	}
@@ -78,16 +81,19 @@ func (l *learner) see(p *plan, source netip.AddrPort, now time.Duration) (v verd
 			l.source = source
 			return accept, true
 		}
-		return refuse, false
+		return foreign, false
 	}
-	if p.Muted && !p.Signalled.IsValid() {
+	if (p.Muted || p.Open) && !p.Signalled.IsValid() {
 		return accept, false // the peer has not spoken, so nobody can be told from a stranger
 	}
-	if mode == LearnHeuristic {
-		return l.weigh(p, source, now)
+	if p.Learning == LearnHeuristic {
+		if v, changed = l.weigh(p, source, now); v == refuse {
+			v = foreign
+		}
+		return v, changed
 	}
-	if mode == LearnDelayed && now-p.began < learnWindow {
-		if rankOf(p.Signalled, source) >= rankAddr {
+	if p.Learning == LearnDelayed && now-p.began < learnWindow {
+		if p.Asymmetric || p.Open || rankOf(p.Signalled, source) >= rankAddr {
 			return accept, false
 		}
 		return early, false
@@ -103,8 +109,7 @@ func (l *learner) weigh(p *plan, source netip.AddrPort, now time.Duration) (v ve
 	}
 	if source != l.source {
 		r := rankOf(p.Signalled, source)
-		better := r > l.rank && (r == rankExact || !p.Strict)
-		if l.source.IsValid() && !better && !(p.Handover && r == l.rank) {
+		if l.source.IsValid() && r <= l.rank && !(p.Handover && r == l.rank) {
 			return refuse, false
 		}
 		l.source, l.rank, changed = source, r, true

@@ -69,11 +69,16 @@ func TestLearning(t *testing.T) {
 			{1, other2, refuse, other, false},
 			{3 * time.Second, other, accept, other, true},
 		}},
-		{"strict: only exactly the signalled source displaces a chosen one", Settings{Signalled: signalled, Strict: true}, []step{
-			{0, other, accept, other, false},
-			{1, samePort, refuse, other, false},
-			{2, sameAddr, refuse, other, false},
-			{3, signalled, accept, signalled, false},
+		{"open: foreign sources are relayed and not learnt from", Settings{Signalled: signalled, Open: true}, []step{
+			{0, samePort, accept, samePort, false},
+			{1, other, accept, samePort, false},
+			{2, sameAddr, accept, sameAddr, false},
+			{3 * time.Second, sameAddr, accept, sameAddr, true},
+			{4 * time.Second, other, accept, sameAddr, true},
+		}},
+		{"open and off: everybody is relayed, nobody learnt from", Settings{Signalled: signalled, Learning: LearnOff, Open: true}, []step{
+			{0, other, accept, none, false},
+			{1, signalled, accept, none, false},
 		}},
 		{"handover: a later source takes over, before closing among equals, then from anywhere",
 			Settings{Signalled: signalled, Handover: true}, []step{
@@ -97,11 +102,17 @@ func TestLearning(t *testing.T) {
 			{0, signalled, accept, none, false},
 			{1, other, refuse, none, false},
 		}},
-		{"off and asymmetric: the source is learnt to refuse others",
+		{"off and asymmetric: only the signalled source",
 			Settings{Signalled: signalled, Learning: LearnOff, Asymmetric: true}, []step{
-				{0, other, accept, other, false},
+				{0, other, refuse, none, false},
+				{1, signalled, accept, none, false},
+			}},
+		{"delayed and asymmetric: everybody is relayed meanwhile, then the first source is taken",
+			Settings{Signalled: signalled, Learning: LearnDelayed, Asymmetric: true}, []step{
+				{0, other, accept, none, false},
+				{1, signalled, accept, none, false},
 				{3 * time.Second, other, accept, other, true},
-				{3 * time.Second, other2, refuse, other, true},
+				{3 * time.Second, signalled, refuse, other, true},
 			}},
 		{"immediate: the first source, whatever is signalled", Settings{Signalled: signalled, Learning: LearnImmediate}, []step{
 			{0, other, accept, other, true},
@@ -191,18 +202,18 @@ func TestPlanTakesOnlySignalledAddressesItCanSendTo(t *testing.T) {
 	}
 }
 
-// FuzzLearning checks what must hold whatever arrives: once closed, only one source is accepted.
+// FuzzLearning checks what must hold whatever arrives: once closed the source stays, and only an open leg accepts others.
 func FuzzLearning(f *testing.F) {
 	f.Add(uint8(0), false, []byte{0, 1, 2, 3, 0, 0, 0, 0, 0, 1})
 	f.Add(uint8(3), true, []byte{9, 1, 200, 200, 1, 1})
-	f.Fuzz(func(t *testing.T, mode uint8, strict bool, packets []byte) {
+	f.Fuzz(func(t *testing.T, mode uint8, open bool, packets []byte) {
 		base := netip.MustParseAddr("192.0.2.0").As4()
 		source := func(b byte) netip.AddrPort {
 			ip := base
 			ip[3] = b & 3
 			return netip.AddrPortFrom(netip.AddrFrom4(ip), 4000+uint16(b>>2&3))
 		}
-		p := newPlan(Settings{Signalled: source(5), Learning: Learning(mode % 4), Strict: strict},
+		p := newPlan(Settings{Signalled: source(5), Learning: Learning(mode % 4), Open: open},
 			netip.MustParseAddrPort("10.0.0.1:30000"), nil, 0)
 		var l learner
 		l.restart(p)
@@ -211,10 +222,10 @@ func FuzzLearning(f *testing.F) {
 			now += time.Duration(b>>4) * 100 * time.Millisecond
 			was := l
 			v, _ := l.see(p, source(b), now)
-			if was.closed && (l.source != was.source || (v == accept) != (source(b) == was.source)) {
+			if was.closed && (l.source != was.source || (v == accept) != (open || source(b) == was.source)) {
 				t.Fatalf("closed on %v, packet from %v: %v, now %v", was.source, source(b), v, l.source)
 			}
-			if mode%4 == uint8(LearnOff) && (v == accept) != (source(b) == p.Signalled) {
+			if mode%4 == uint8(LearnOff) && (v == accept) != (open || source(b) == p.Signalled) {
 				t.Fatalf("learning is off, packet from %v: %v", source(b), v)
 			}
 		}

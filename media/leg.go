@@ -175,7 +175,7 @@ func (l *Leg) source() (from netip.AddrPort, closed bool) {
 	if p == nil {
 		return netip.AddrPort{}, false
 	}
-	if p.learning() == LearnOff {
+	if p.Learning == LearnOff {
 		return p.Signalled, p.signalled != nil
 	}
 	if q := l.peer.Load(); q != nil && q.epoch == p.Epoch {

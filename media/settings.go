@@ -40,7 +40,7 @@ const (
 	// LearnImmediate takes the source of the first packet.
 	LearnImmediate
 	// LearnDelayed takes the source of the first packet that arrives 3 s or more after the settings of a new epoch.
-	// Until then packets from the signalled IP address are relayed, and no others.
+	// Until then packets from the signalled IP address are relayed, and others only if the peer is asymmetric.
 	LearnDelayed
 )
 
@@ -67,11 +67,10 @@ type Settings struct {
 	// Epoch starts learning again when it differs from that of the settings before.
 	Epoch uint32
 	// Asymmetric says that the peer receives elsewhere than it sends from: packets for it go to Signalled, and the
-	// source is learnt only to refuse others. LearnOff then acts as LearnHeuristic, as the source is not signalled.
+	// source is learnt only to refuse others.
 	Asymmetric bool
-	// Strict narrows LearnHeuristic: a source once chosen is displaced only by exactly the signalled one, not by any
-	// better one. After learning, foreign sources are refused whether Strict is set or not.
-	Strict bool
+	// Open relays packets of foreign sources, too. They are not learnt from, and nobody is who sends before the peer is signalled.
+	Open bool
 	// Handover moves the peer to whichever source sends after learning has closed, instead of refusing it, and lets
 	// a later source displace an equal one before. It has no effect with LearnOff.
 	Handover bool
@@ -118,12 +117,4 @@ func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) 
 // usable tells whether a leg at local can send to the peer.
 func usable(peer, local netip.AddrPort) bool {
 	return peer.IsValid() && peer.Port() != 0 && !peer.Addr().IsUnspecified() && peer.Addr().Is4() == local.Addr().Is4()
-}
-
-// learning returns the mode in effect.
-func (p *plan) learning() Learning {
-	if p.Learning == LearnOff && p.Asymmetric {
-		return LearnHeuristic
-	}
-	return p.Learning
 }
