@@ -112,7 +112,7 @@ func (c *Call) drop(doomed []*Party) {
 	d.plan.Parties = slices.DeleteFunc(d.plan.Parties, func(p *Party) bool { return gone[p.ID] })
 	for _, p := range d.plan.Parties {
 		for _, m := range p.Media {
-			m.Hears = slices.DeleteFunc(slices.Clone(m.Hears), func(r Ref) bool { return gone[r.Party] })
+			m.forget(func(s Subscription) bool { return gone[s.Party] })
 		}
 	}
 	d.commit()

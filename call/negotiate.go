@@ -232,7 +232,7 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 		return err
 	}
 	subscribe(tm, Ref{from.ID, i})
-	if len(fm.Hears) == 0 {
+	if !slices.ContainsFunc(fm.Hears, func(s Subscription) bool { return !s.Added }) {
 		subscribe(fm, Ref{to.ID, i})
 	}
 	return nil
@@ -259,9 +259,7 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 	// From here on the two talk to each other; branches that also rang hear the offerer no longer.
 	for _, p := range d.plan.Parties {
 		if p != answerer && i < len(p.Media) {
-			p.Media[i].Hears = slices.DeleteFunc(slices.Clone(p.Media[i].Hears), func(r Ref) bool {
-				return r == Ref{offerer.ID, i}
-			})
+			p.Media[i].forget(func(s Subscription) bool { return !s.Added && s.Ref == Ref{offerer.ID, i} })
 		}
 	}
 	subscribe(am, Ref{offerer.ID, i})
@@ -435,5 +433,13 @@ func (p *Party) at(i int) *Media {
 
 func (m *Media) dropLegs() { m.RTP.Leg, m.RTCP.Leg = nil, nil }
 
-// subscribe makes m hear exactly the media r names.
-func subscribe(m *Media, r Ref) { m.Hears = []Ref{r} }
+// subscribe makes the media that r names the one m hears by offer and answer. What m hears beside that stays.
+func subscribe(m *Media, r Ref) {
+	sub := Subscription{Ref: r}
+	if i := slices.IndexFunc(m.Hears, func(s Subscription) bool { return s.Ref == r }); i >= 0 {
+		sub = m.Hears[i]
+		sub.Added = false
+	}
+	m.forget(func(s Subscription) bool { return !s.Added || s.Ref == r })
+	m.Hears = append(m.Hears, sub)
+}

@@ -48,7 +48,7 @@ type Media struct {
 	Foreign  bool // not over UDP: its section is passed on as it is, and it has no legs
 
 	RTP, RTCP Component
-	Hears     []Ref // subscriptions: whose media this party receives here
+	Hears     []Subscription // whose media this party receives here
 
 	MuxOffered bool // the party offered rtcp-mux
 	MuxTold    bool // rtcp-mux was offered to the party
@@ -64,6 +64,12 @@ type Media struct {
 type Ref struct {
 	Party PartyID
 	Media int
+}
+
+// Subscription ties a media to one that it hears. An ordinary call is two of them.
+type Subscription struct {
+	Ref
+	Added bool // beside offer and answer, by subscribe, connect or mesh
 }
 
 // Component is the RTP or the RTCP half of a media.
@@ -136,12 +142,22 @@ func (p *Plan) hearers(r Ref) []Ref {
 	var refs []Ref
 	for _, party := range p.Parties {
 		for i, m := range party.Media {
-			if slices.Contains(m.Hears, r) {
+			if m.hears(r) {
 				refs = append(refs, Ref{party.ID, i})
 			}
 		}
 	}
 	return refs
+}
+
+// hears tells whether the media is subscribed to the one r names.
+func (m *Media) hears(r Ref) bool {
+	return slices.ContainsFunc(m.Hears, func(s Subscription) bool { return s.Ref == r })
+}
+
+// forget ends the subscriptions of the media that which picks.
+func (m *Media) forget(which func(Subscription) bool) {
+	m.Hears = slices.DeleteFunc(slices.Clone(m.Hears), which)
 }
 
 // partnerOf tells whether one of the two was brought in by an offer of the other.

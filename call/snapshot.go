@@ -82,7 +82,7 @@ func (s *Snapshot) restrict(to *Party) {
 // hears tells whether a media of the party is subscribed to one of the other's.
 func hears(party *Party, other PartyID) bool {
 	return slices.ContainsFunc(party.Media, func(m *Media) bool {
-		return slices.ContainsFunc(m.Hears, func(r Ref) bool { return r.Party == other })
+		return slices.ContainsFunc(m.Hears, func(s Subscription) bool { return s.Party == other })
 	})
 }
 

@@ -20,6 +20,8 @@ const (
 	DropTooLong                   // longer than a UDP datagram of the plane may be
 	DropSend                      // the kernel refused to send
 	DropFault                     // a fault while the packet was handled
+	DropBlocked                   // signalling wants it kept from everybody
+	DropShort                     // shorter than the packets of its codec, and short packets are blocked
 
 	dropCount
 )
@@ -40,6 +42,8 @@ var dropNames = [dropCount]string{
 	DropTooLong:       "too long",
 	DropSend:          "send failed",
 	DropFault:         "fault",
+	DropBlocked:       "blocked",
+	DropShort:         "short",
 }
 
 // String returns the reason in words; the words are a closed set and fit as a metric label.

@@ -99,6 +99,8 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 		return f, nil, reason{label: whyKind}
 	case p.UserspaceReason != "":
 		return f, nil, reason{whyUserspace, p.UserspaceReason}
+	case p.treated != "":
+		return f, nil, reason{whyUserspace, p.treated}
 	case l.plane.offload.fast == nil:
 		return f, nil, reason{label: whyNoFastPath}
 	case p.Muted:

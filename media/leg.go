@@ -38,6 +38,7 @@ type Leg struct {
 	learn     learner
 	loss      rtp.Loss
 	jitter    rtp.Jitter
+	uniform   uniform
 
 	apply  sync.Mutex // serializes Apply
 	hears  feeders

@@ -46,6 +46,10 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 		l.drop(DropMuted)
 		return
 	}
+	if class == rtp.RTP && p.treated != "" {
+		w.treat(l, p, data)
+		return
+	}
 	w.forward(l, p, data, class == rtp.RTCP || p.Kind == RTCP)
 }
 
@@ -166,29 +170,37 @@ func (w *worker) forward(l *Leg, p *plan, data []byte, rtcp bool) {
 		if rtcp {
 			to = p.Sinks[i].RTCP
 		}
-		switch {
-		case to == nil:
-			continue
-		case to.closed.Load():
-			why = DropSinkClosed
-			continue
+		ok, reason := w.queue(to, data)
+		if ok {
+			queued = true
+		} else if reason != DropNoSink {
+			why = reason
 		}
-		address, _ := to.destination(false)
-		if address == nil {
-			why = DropNoDestination
-			continue
-		}
-		if w.out.n == batchSize {
-			w.flush()
-		}
-		n := w.out.n
-		w.out.via[n], w.out.to[n], w.out.data[n] = to, address, data
-		w.out.n++
-		queued = true
 	}
 	if !queued {
 		l.drop(why)
 	}
+}
+
+// queue has a packet sent to the peer of a leg with the next flush, or says why it cannot be.
+func (w *worker) queue(to *Leg, data []byte) (ok bool, why Drop) {
+	if to == nil {
+		return false, DropNoSink
+	}
+	if to.closed.Load() {
+		return false, DropSinkClosed
+	}
+	address, _ := to.destination(false)
+	if address == nil {
+		return false, DropNoDestination
+	}
+	if w.out.n == batchSize {
+		w.flush()
+	}
+	n := w.out.n
+	w.out.via[n], w.out.to[n], w.out.data[n] = to, address, data
+	w.out.n++
+	return true, 0
 }
 
 // flush sends what is queued, in runs of packets for the same leg.

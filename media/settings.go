@@ -84,25 +84,32 @@ type Settings struct {
 	ClockRate uint32
 	// UserspaceReason, when not empty, keeps the flow out of the kernel and says why.
 	UserspaceReason string
-	// Sinks are those who hear what this leg receives.
+	// Treatment is what is done to RTP packets on the way.
+	Treatment Treatment
+	// Sinks are those who hear what this leg receives. The leg may be its own: that is an echo.
 	Sinks []Sink
 }
 
 // Sink is one hearer: RTP packets leave by RTP, RTCP ones by RTCP. They are the same leg when the hearer muxes
 // (RFC 5761). A kind whose leg is nil is not relayed to this hearer.
-type Sink struct{ RTP, RTCP *Leg }
+type Sink struct {
+	RTP, RTCP *Leg
+	Media     Effect // what this hearer gets of RTP that is not an event
+	Echo      bool   // RTP gets another SSRC on the way, so that the peer does not take it for its own
+}
 
 // plan is Settings as the packet path reads them. It is immutable.
 type plan struct {
 	Settings
 	signalled *endpoint     // nil: none, or of another address family than the leg
 	began     time.Duration // when the epoch began
+	treated   string        // why packets cannot simply be passed on; empty when they can
 }
 
 func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) *plan {
 	s.Signalled = netip.AddrPortFrom(s.Signalled.Addr().Unmap(), s.Signalled.Port())
 	s.Sinks = slices.Clone(s.Sinks)
-	p := &plan{Settings: s, began: now}
+	p := &plan{Settings: s, began: now, treated: s.treated()}
 	if before != nil && before.Epoch == s.Epoch {
 		p.began = before.began
 	}
