@@ -1,0 +1,30 @@
+package srtp
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+)
+
+// Labels of the session keys (RFC 3711, section 4.3.2). SRTCP adds three to those of SRTP.
+const (
+	labelKey  = 0
+	labelAuth = 1
+	labelSalt = 2
+	labelRTCP = 3
+)
+
+// derive makes a session key of n bytes: the key stream of AES in counter mode under the master key, from the salt and the
+// label (RFC 3711, section 4.3.3, with a key derivation rate of zero; RFC 6188, section 3, for the longer keys). A salt of
+// 96 bits is filled up with zeros at its end (RFC 7714, section 11). The key must have a length that AES knows.
+func derive(key, salt []byte, label byte, n int) []byte {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // the caller has checked the length
+	}
+	var iv [aes.BlockSize]byte
+	copy(iv[:], salt)
+	iv[7] ^= label
+	out := make([]byte, n)
+	cipher.NewCTR(block, iv[:]).XORKeyStream(out, out)
+	return out
+}
