@@ -1,0 +1,65 @@
+package ice
+
+import (
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"time"
+)
+
+// consent is that of the peer to receive on a pair (RFC 7675).
+type consent struct {
+	given  time.Time // last
+	lost   bool
+	recent [2]transactionID // of the last checks
+}
+
+func (c *consent) sent(id transactionID) bool {
+	return id != transactionID{} && (c.recent[0] == id || c.recent[1] == id)
+}
+
+// scheduleKeep sets the time of the next consent check, or keepalive.
+func (a *Agent) scheduleKeep(now time.Time) {
+	interval := keepalive
+	if !a.cfg.Lite {
+		interval = consentInterval*4/5 + mathrand.N(consentInterval*2/5)
+	}
+	a.consentAt = now.Add(interval)
+	a.stale = true
+}
+
+// keep sends a consent check, or from a lite agent a keepalive, on the pair of each component, and notices when no
+// consent has come for too long. Checks go on after that: the peer may come back.
+func (a *Agent) keep(now time.Time) {
+	kept := false
+	for i := range a.connecting {
+		c := &a.connecting[i]
+		if c.pair == nil {
+			continue
+		}
+		kept = true
+		var id transactionID
+		rand.Read(id[:])
+		if a.cfg.Lite {
+			a.out.begin(bindingIndication, id)
+			a.cfg.Send(c.pair.base.Socket, a.out.finish(nil), c.pair.remote.Addr)
+			continue
+		}
+		if now.Sub(c.consent.given) >= consentExpiry && !c.consent.lost {
+			c.consent.lost = true
+			a.counters.ConsentLost++
+		}
+		c.consent.recent = [2]transactionID{id, c.consent.recent[0]}
+		a.sendCheck(c.pair, id, false)
+	}
+	a.consentAt, a.stale = time.Time{}, true
+	if kept {
+		a.scheduleKeep(now)
+	}
+	a.setState(a.reached(now))
+}
+
+// consented notes that the peer answered a consent check.
+func (a *Agent) consented(p *pair, now time.Time) {
+	c := &a.connecting[p.component()-1].consent
+	c.given, c.lost = now, false
+}

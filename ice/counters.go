@@ -1,0 +1,44 @@
+package ice
+
+import "time"
+
+// Counters count what an agent has done since it was made.
+type Counters struct {
+	Requests        uint64 // authenticated binding requests
+	Responses       uint64 // authenticated responses to our checks
+	Checks          uint64 // checks sent, without retransmissions
+	Retransmissions uint64
+	Malformed       uint64 // not STUN, or of no use
+	Unauthenticated uint64 // without the right password
+	Refused         uint64 // error responses sent to those
+	Unknown         uint64 // requests with attributes we must and do not comprehend
+	Stray           uint64 // responses to nothing we have sent
+	RoleConflicts   uint64
+	IgnoredRemote   uint64 // candidates of the peer without use for us, or beyond the caps
+	ConsentLost     uint64
+}
+
+// Counters returns the counters so far.
+func (a *Agent) Counters() Counters {
+	a.lock()
+	defer a.unlock()
+	return a.counters
+}
+
+// errorRate is how many unauthenticated requests are answered in a second: enough for a peer with a wrong password to
+// learn about it, too little for a flood to be worth sending.
+const errorRate = 5
+
+// limiter lets errorRate events pass in each second.
+type limiter struct {
+	second time.Time
+	passed int
+}
+
+func (l *limiter) pass(now time.Time) bool {
+	if now.Sub(l.second) >= time.Second || now.Before(l.second) {
+		l.second, l.passed = now, 0
+	}
+	l.passed++
+	return l.passed <= errorRate
+}
