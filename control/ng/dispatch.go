@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,8 @@ type Dispatcher struct {
 	cache  *ngproto.Cache
 	parser *ngproto.Parser
 	sdp    sdp.Options
+	cli    CLI
+	sizes  sizer
 	log    *slog.Logger
 
 	faults   atomic.Uint64
@@ -46,7 +49,14 @@ type Config struct {
 	Calls  *call.Manager
 	Parser *ngproto.Parser // nil: no templates
 	SDP    sdp.Options
+	CLI    CLI          // nil: no command lines
 	Log    *slog.Logger // nil: none
+}
+
+// CLI runs one line of the operator's command language, as the ng command "cli", HTTP and WebSocket bring it, and returns all
+// that it prints. It must be safe for concurrent use.
+type CLI interface {
+	Run(line string) string
 }
 
 // NewDispatcher returns a Dispatcher for the calls of cfg.
@@ -58,7 +68,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Dispatcher{
-		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, log: cfg.Log,
+		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, cli: cfg.CLI, log: cfg.Log,
 		known: make(map[string]bool),
 	}
 }
@@ -80,12 +90,18 @@ func (d *Dispatcher) Run(ctx context.Context) {
 // Datagram answers one message with a cookie. A repeated cookie gets the reply of the first, and nothing is executed.
 // There is no answer (nil) to a message without a cookie.
 func (d *Dispatcher) Datagram(ctx context.Context, datagram []byte) []byte {
+	return d.Within(ctx, datagram, nil)
+}
+
+// Within is Datagram for replies that travel in one packet each. room tells how many bytes such a packet takes towards the
+// client and is only asked about large replies; nil is no limit.
+func (d *Dispatcher) Within(ctx context.Context, datagram []byte, room func() int) []byte {
 	msg, err := ngproto.Parse(datagram)
 	if errors.Is(err, ngproto.ErrNoCookie) {
 		d.failed.Add(1)
 		return nil
 	}
-	reply, ctxErr := d.cache.Do(ctx, msg.Cookie, func() []byte { return d.answer(msg, err) })
+	reply, ctxErr := d.cache.Do(ctx, msg.Cookie, func() []byte { return d.answer(msg, err, room) })
 	if ctxErr != nil {
 		return nil
 	}
@@ -93,16 +109,34 @@ func (d *Dispatcher) Datagram(ctx context.Context, datagram []byte) []byte {
 }
 
 // answer executes a message, or says why it could not be read.
-func (d *Dispatcher) answer(msg ngproto.Message, err error) []byte {
+func (d *Dispatcher) answer(msg ngproto.Message, err error, room func() int) []byte {
 	if err != nil {
 		return d.failure(err, "", "").Encode(msg.Cookie, msg.Encoding)
 	}
-	return d.execute(msg.Dict).Encode(msg.Cookie, msg.Encoding)
+	reply := d.execute(msg.Dict)
+	out := reply.Encode(msg.Cookie, msg.Encoding)
+	if room == nil || len(out) <= safeReply {
+		return out
+	}
+	return d.sizes.fit(d, msg, reply, out, room())
 }
 
 // Plain answers one dictionary that comes without a cookie. Nothing is remembered.
 func (d *Dispatcher) Plain(payload []byte) []byte {
-	return d.answer(ngproto.ParsePlain(payload))
+	msg, err := ngproto.ParsePlain(payload)
+	return d.answer(msg, err, nil)
+}
+
+// CommandLine runs one line of the operator's language. A fault in it costs this line alone.
+func (d *Dispatcher) CommandLine(line string) (printed string) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			d.faults.Add(1)
+			d.log.Error("fault while executing a command line", "fault", fault, "line", line, "stack", string(debug.Stack()))
+			printed = reasonInternal + "\n"
+		}
+	}()
+	return d.cli.Run(strings.TrimSpace(line))
 }
 
 // execute runs one request. A fault in it costs this request alone.

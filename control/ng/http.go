@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,18 +23,26 @@ import (
 const (
 	contentNG   = "application/x-rtpengine-ng"
 	contentJSON = "application/json"
+	contentText = "text/plain"
 	// statusNoCookie is what the language has for a message that cannot be answered for want of a cookie.
 	statusNoCookie = 600
 
 	subprotocolNG    = "ng.rtpengine.com"
 	subprotocolPlain = "ng-plain.rtpengine.com"
 	subprotocolEcho  = "echo.rtpengine.com"
+	subprotocolCLI   = "cli.rtpengine.com"
+
+	// maxContentType is the length from which a content type is none.
+	maxContentType = 64
+	// requestTimeout bounds how long a client may take to send a whole request.
+	requestTimeout = 30 * time.Second
 )
 
 // HTTP serves ng over HTTP and WebSocket on one TCP port, with or without TLS.
 type HTTP struct {
 	listener net.Listener
 	server   http.Server
+	patience time.Duration // with a client that does not read
 	disp     *Dispatcher
 	log      *slog.Logger
 }
@@ -45,13 +55,16 @@ func ListenHTTP(addr netip.AddrPort, secure *tls.Config, idle time.Duration, log
 		return nil, fmt.Errorf("cannot listen for HTTP on tcp %v: %w; choose another address with --listen-http or "+
 			"--listen-https, or end the process that has it (ss -ltnp shows which)", addr, err)
 	}
-	h := &HTTP{listener: l, log: log}
+	h := &HTTP{listener: &limited{Listener: l, most: maxConnections, log: log}, patience: writeTimeout, log: log}
 	if secure != nil {
-		h.listener = tls.NewListener(l, secure)
+		h.listener = tls.NewListener(h.listener, secure)
 	}
 	h.server = http.Server{
-		Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: idle,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what clients get wrong is no news
+		Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: requestTimeout, IdleTimeout: idle,
+		// A client that does not read its reply must not keep it in memory. A WebSocket sets deadlines of its own.
+		WriteTimeout:                 requestTimeout + writeTimeout,
+		DisableGeneralOptionsHandler: true,                                              // browsers want our headers from "OPTIONS *" too
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what clients get wrong is no news
 	}
 	return h, nil
 }
@@ -85,7 +98,9 @@ func (h *HTTP) routes() http.Handler {
 	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "pong\n") })
 	mux.HandleFunc("POST /ng", h.ng)
 	mux.HandleFunc("POST /ng-plain", h.plain)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusNotFound, "not found\n") })
+	mux.HandleFunc("GET /cli/{line...}", h.cliByPath)
+	mux.HandleFunc("POST /cli", h.cliByBody)
+	mux.HandleFunc("/", notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, header := range [][2]string{
 			{"Access-Control-Allow-Origin", "*"}, {"Access-Control-Max-Age", "86400"},
@@ -94,6 +109,8 @@ func (h *HTTP) routes() http.Handler {
 			w.Header().Set(header[0], header[1])
 		}
 		switch {
+		case malformed(r):
+			panic(http.ErrAbortHandler) // closes the connection, which is all such a client is told
 		case r.Method == http.MethodOptions:
 			w.WriteHeader(http.StatusOK)
 		case strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
@@ -104,10 +121,27 @@ func (h *HTTP) routes() http.Handler {
 	})
 }
 
+// malformed tells whether a request has a body where there should be none, or does not say what its body is and how long.
+func malformed(r *http.Request) bool {
+	if r.Method == http.MethodPost {
+		contentType := r.Header.Get("Content-Type")
+		return r.ContentLength < 0 || r.Header.Get("Content-Length") == "" || contentType == "" || len(contentType) >= maxContentType
+	}
+	return r.ContentLength != 0
+}
+
 func text(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "text/plain")
+	answer(w, status, contentText, []byte(body))
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusNotFound, "not found\n") }
+
+// answer writes a whole response. Its length is told whatever it is, which the library does for short ones alone.
+func answer(w http.ResponseWriter, status int, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body) // a client that went away is no news
+	_, _ = w.Write(body) // a client that went away is no news
 }
 
 // body reads the whole body of a request of one of the given content types. Without success it has answered.
@@ -122,7 +156,7 @@ func body(w http.ResponseWriter, r *http.Request, types ...string) (data []byte,
 			return data, t, true
 		}
 	}
-	text(w, http.StatusNotFound, "not found\n")
+	notFound(w, r)
 	return nil, "", false
 }
 
@@ -136,8 +170,7 @@ func (h *HTTP) ng(w http.ResponseWriter, r *http.Request) {
 		text(w, statusNoCookie, "error\n")
 		return
 	}
-	w.Header().Set("Content-Type", contentType)
-	_, _ = w.Write(reply)
+	answer(w, http.StatusOK, contentType, reply)
 }
 
 func (h *HTTP) plain(w http.ResponseWriter, r *http.Request) {
@@ -145,14 +178,42 @@ func (h *HTTP) plain(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	w.Header().Set("Content-Type", contentType)
-	_, _ = w.Write(h.disp.Plain(data))
+	answer(w, http.StatusOK, contentType, h.disp.Plain(data))
+}
+
+// cliByPath runs the line that stands in the path, with blanks as "+" or "%20".
+func (h *HTTP) cliByPath(w http.ResponseWriter, r *http.Request) {
+	line, err := url.QueryUnescape(strings.TrimPrefix(r.URL.EscapedPath(), "/cli/"))
+	if err != nil {
+		notFound(w, r)
+		return
+	}
+	h.cli(w, r, line)
+}
+
+// cliByBody runs the line that is the body.
+func (h *HTTP) cliByBody(w http.ResponseWriter, r *http.Request) {
+	if line, _, ok := body(w, r, contentText); ok {
+		h.cli(w, r, string(line))
+	}
+}
+
+func (h *HTTP) cli(w http.ResponseWriter, r *http.Request, line string) {
+	if h.disp.cli == nil {
+		notFound(w, r)
+		return
+	}
+	text(w, http.StatusOK, h.disp.CommandLine(line))
 }
 
 // socket serves one WebSocket. Requests are answered one after the other; a client that wants more at once opens another.
 func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
+	spoken := []string{subprotocolNG, subprotocolPlain, subprotocolEcho}
+	if h.disp.cli != nil {
+		spoken = append(spoken, subprotocolCLI)
+	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{subprotocolNG, subprotocolPlain, subprotocolEcho},
+		Subprotocols:       spoken,
 		InsecureSkipVerify: true, // pages of any origin may connect, as over HTTP
 	})
 	if err != nil {
@@ -168,8 +229,10 @@ func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
 		answer = h.disp.Plain
 	case subprotocolEcho:
 		answer = func(m []byte) []byte { return m }
+	case subprotocolCLI:
+		answer = func(m []byte) []byte { return []byte(h.disp.CommandLine(string(m))) }
 	default:
-		_ = conn.Close(websocket.StatusPolicyViolation, "name one of the subprotocols "+subprotocolNG+", "+subprotocolPlain+", "+subprotocolEcho)
+		_ = conn.Close(websocket.StatusPolicyViolation, "name one of the subprotocols "+strings.Join(spoken, ", "))
 		return
 	}
 	for {
@@ -181,7 +244,7 @@ func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
 		if reply == nil {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), h.patience)
 		err = conn.Write(ctx, websocket.MessageBinary, reply)
 		cancel()
 		if err != nil {

@@ -24,6 +24,7 @@ const (
 // Stream serves connections on which messages follow each other: TCP or a unix socket.
 type Stream struct {
 	listener net.Listener
+	patience time.Duration // with a client that does not read
 	log      *slog.Logger
 
 	mu    sync.Mutex
@@ -57,7 +58,10 @@ func ListenUnix(path string, log *slog.Logger) (*Stream, error) {
 }
 
 func newStream(l net.Listener, log *slog.Logger) *Stream {
-	return &Stream{listener: l, log: log, conns: make(map[net.Conn]struct{})}
+	return &Stream{
+		listener: &limited{Listener: l, most: maxConnections, log: log}, patience: writeTimeout, log: log,
+		conns: make(map[net.Conn]struct{}),
+	}
 }
 
 // Addr returns the address of the socket.
@@ -130,7 +134,7 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 				}
 				writing.Lock()
 				defer writing.Unlock()
-				_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+				_ = conn.SetWriteDeadline(time.Now().Add(s.patience))
 				if _, err := conn.Write(reply); err != nil {
 					conn.Close() // half a reply may be out: the stream has no meaning any more
 				}

@@ -21,8 +21,9 @@ const readersPerCore = 4
 
 // UDP is a socket that requests come by.
 type UDP struct {
-	conn *net.UDPConn
-	log  *slog.Logger
+	conn  *net.UDPConn
+	paths paths
+	log   *slog.Logger
 }
 
 // ListenUDP opens the socket. An unspecified address serves both families where the host has both.
@@ -115,7 +116,7 @@ func (u *UDP) read(ctx context.Context, disp *Dispatcher) {
 			}
 			continue // an ICMP error of an earlier reply, which says nothing about this socket
 		}
-		reply := disp.Datagram(ctx, buf[:n])
+		reply := disp.Within(ctx, buf[:n], func() int { return u.paths.room(from) })
 		if reply == nil {
 			continue
 		}
