@@ -22,6 +22,10 @@ const (
 	DropFault                     // a fault while the packet was handled
 	DropBlocked                   // signalling wants it kept from everybody
 	DropShort                     // shorter than the packets of its codec, and short packets are blocked
+	DropNoKeys                    // SRTP is agreed and there are no keys yet
+	DropAuth                      // the SRTP tag does not fit
+	DropReplay                    // SRTP packet received before
+	DropProtect                   // SRTP could not be applied
 
 	dropCount
 )
@@ -42,6 +46,10 @@ var dropNames = [dropCount]string{
 	DropTooLong:       "too long",
 	DropSend:          "send failed",
 	DropFault:         "fault",
+	DropNoKeys:        "no SRTP keys",
+	DropAuth:          "SRTP authentication failed",
+	DropReplay:        "SRTP replay",
+	DropProtect:       "SRTP protection failed",
 	DropBlocked:       "blocked",
 	DropShort:         "short",
 }

@@ -105,6 +105,8 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 		return f, nil, reason{label: whyNoFastPath}
 	case p.Muted:
 		return f, nil, reason{label: whyMuted}
+	case l.secured(p) != "":
+		return f, nil, reason{whyUserspace, l.secured(p)}
 	case len(p.Sinks) == 0 || len(p.Sinks) == 1 && p.Sinks[0].RTP == nil:
 		return f, nil, reason{label: whyNoSink}
 	case len(p.Sinks) > 1:
@@ -118,6 +120,9 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 	sink = p.Sinks[0].RTP
 	if sink.closed.Load() {
 		return f, nil, reason{label: whySinkClosed}
+	}
+	if sp := sink.plan.Load(); sp != nil && sink.secured(sp) != "" {
+		return f, nil, reason{whyUserspace, sink.secured(sp)}
 	}
 	if sink.local.Addr().Is4() != l.local.Addr().Is4() {
 		return f, nil, reason{label: whyFamily}
@@ -135,7 +140,7 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 	}
 	sp := sink.plan.Load() // not nil: it has a destination
 	return fastpath.Flow{
-		Local: l.local, Source: source, From: sink.local, To: to.addr, DropForeign: !p.Handover, TOS: sp.TOS,
+		Local: l.local, Source: source, From: sink.local, To: to.addr, DropForeign: !p.Handover && !p.Open, TOS: sp.TOS,
 	}, sink, reason{}
 }
 

@@ -54,6 +54,20 @@ type learner struct {
 	closed bool          // source is final, but for handover
 }
 
+// admits tells whether packets of a source pass once learning has closed.
+func (l *learner) admits(p *plan, source netip.AddrPort) bool {
+	return source == l.source || p.Open || p.Handover && p.Learning != LearnOff
+}
+
+// confirm ends learning with a source that has shown that it has the keys, and tells whether that is news.
+func (l *learner) confirm(source netip.AddrPort) bool {
+	if l.closed {
+		return false
+	}
+	l.source, l.rank, l.closed = source, rankExact, true
+	return true
+}
+
 // restart forgets everything if the plan is of another epoch.
 func (l *learner) restart(p *plan) {
 	if l.epoch != p.Epoch {

@@ -27,12 +27,14 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 			w.stun(l)
 			return
 		}
-		if why, ok := w.inspect(p.Kind, class, data); !ok {
-			l.drop(why)
+	}
+	sealed, ok := false, true
+	if p.Kind != Opaque {
+		if data, sealed, ok = w.open(l, p, class, data, from); !ok {
 			return
 		}
 	}
-	if !w.admit(l, p, from) {
+	if !w.admit(l, p, from, sealed) {
 		return
 	}
 	l.count.in.add(1, uint64(len(data)))
@@ -50,11 +52,35 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 		w.treat(l, p, data)
 		return
 	}
-	w.forward(l, p, data, class == rtp.RTCP || p.Kind == RTCP)
+	if p.Kind == RTCP && class != rtp.RTCP {
+		class = rtp.RTCP // DTLS and ZRTP of the port for RTCP
+	}
+	w.forward(l, p, class, data)
 }
 
 // stun is where a leg with an ICE agent would hand over to it.
 func (w *worker) stun(l *Leg) { l.drop(DropSTUN) }
+
+// open turns a datagram that is not STUN into a valid clear one, or drops it. Sealed tells whether it proves that its sender
+// has the SRTP keys.
+func (w *worker) open(l *Leg, p *plan, class rtp.Class, data []byte, from netip.AddrPort) (clear []byte, sealed, ok bool) {
+	why := DropForeign
+	if class == rtp.RTP || class == rtp.RTCP {
+		// Strangers must not cost as much as deciphering does.
+		if l.learn.closed && !l.learn.admits(p, from) {
+			w.refuse(l, from)
+			return nil, false, false
+		}
+		if data, sealed, why, ok = w.unprotect(l, p, class, data); !ok {
+			l.drop(why)
+			return nil, false, false
+		}
+	}
+	if why, ok = w.inspect(p.Kind, class, data); !ok {
+		l.drop(why)
+	}
+	return data, sealed, ok
+}
 
 // inspect validates a datagram as far as its class can be; the header of an RTP packet stays in w.header.
 func (w *worker) inspect(kind Kind, class rtp.Class, data []byte) (why Drop, ok bool) {
@@ -73,15 +99,17 @@ func (w *worker) inspect(kind Kind, class rtp.Class, data []byte) (why Drop, ok 
 }
 
 // admit checks the source of a packet and learns from it.
-func (w *worker) admit(l *Leg, p *plan, from netip.AddrPort) bool {
+func (w *worker) admit(l *Leg, p *plan, from netip.AddrPort, sealed bool) bool {
 	v, changed := l.learn.see(p, from, w.now)
+	if sealed && v == accept && p.Learning != LearnOff && l.learn.confirm(from) {
+		changed = true
+	}
 	if changed {
 		w.publish(l, p)
 	}
 	switch v {
 	case refuse:
-		l.drop(DropForeign)
-		w.logForeign(l, from)
+		w.refuse(l, from)
 		return false
 	case early:
 		l.drop(DropEarly)
@@ -109,7 +137,9 @@ func (w *worker) publish(l *Leg, p *plan) {
 	}
 }
 
-func (w *worker) logForeign(l *Leg, from netip.AddrPort) {
+// refuse counts a packet of a foreign source.
+func (w *worker) refuse(l *Leg, from netip.AddrPort) {
+	l.drop(DropForeign)
 	if ok, more := w.plane.limits.foreign.allow(w.now); ok {
 		peer, _ := l.source()
 		w.plane.log.Info("packet of a foreign source refused", "local", l.local, "source", from, "peer", peer, "unlogged", more)
@@ -163,14 +193,14 @@ func (l *Leg) settled(p *plan) bool {
 }
 
 // forward queues a packet for every hearer that has a leg for its kind. It counts a drop only if nobody gets it.
-func (w *worker) forward(l *Leg, p *plan, data []byte, rtcp bool) {
+func (w *worker) forward(l *Leg, p *plan, class rtp.Class, data []byte) {
 	queued, why := false, DropNoSink
 	for i := range p.Sinks {
 		to := p.Sinks[i].RTP
-		if rtcp {
+		if class == rtp.RTCP {
 			to = p.Sinks[i].RTCP
 		}
-		ok, reason := w.queue(to, data)
+		ok, reason := w.queue(to, class, data)
 		if ok {
 			queued = true
 		} else if reason != DropNoSink {
@@ -183,7 +213,7 @@ func (w *worker) forward(l *Leg, p *plan, data []byte, rtcp bool) {
 }
 
 // queue has a packet sent to the peer of a leg with the next flush, or says why it cannot be.
-func (w *worker) queue(to *Leg, data []byte) (ok bool, why Drop) {
+func (w *worker) queue(to *Leg, class rtp.Class, data []byte) (ok bool, why Drop) {
 	if to == nil {
 		return false, DropNoSink
 	}
@@ -196,6 +226,11 @@ func (w *worker) queue(to *Leg, data []byte) (ok bool, why Drop) {
 	}
 	if w.out.n == batchSize {
 		w.flush()
+	}
+	if class == rtp.RTP || class == rtp.RTCP {
+		if data, why, ok = w.protect(to, class, data); !ok {
+			return false, why
+		}
 	}
 	n := w.out.n
 	w.out.via[n], w.out.to[n], w.out.data[n] = to, address, data

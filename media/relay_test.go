@@ -117,6 +117,20 @@ func (p *phone) rtp(to *Leg) []byte {
 	return b
 }
 
+// receive returns the next packet that comes.
+func (p *phone) receive() []byte {
+	p.t.Helper()
+	buf := make([]byte, maxDatagram)
+	if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		p.t.Fatal(err)
+	}
+	n, err := p.conn.Read(buf)
+	if err != nil {
+		p.t.Fatalf("nothing came: %v", err)
+	}
+	return buf[:n]
+}
+
 func (p *phone) wants(from *Leg, data []byte) {
 	p.t.Helper()
 	buf := make([]byte, maxDatagram)

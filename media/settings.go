@@ -84,6 +84,10 @@ type Settings struct {
 	ClockRate uint32
 	// UserspaceReason, when not empty, keeps the flow out of the kernel and says why.
 	UserspaceReason string
+	// Secure lets no packet pass in clear, in either direction.
+	Secure bool
+	// Keys are the SRTP keys. When Secure is set and there are none, those of SetKeys stay.
+	Keys Keys
 	// Treatment is what is done to RTP packets on the way.
 	Treatment Treatment
 	// Sinks are those who hear what this leg receives. The leg may be its own: that is an echo.

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weir-media/weir/srtp"
 )
 
 const (
@@ -53,9 +55,15 @@ type outBatch struct {
 	to   [batchSize]*endpoint
 	via  [batchSize]*Leg
 
+	rooms [batchSize][]byte // where packets are built that are not sent as they came
+
 	iovecs  [batchSize]unix.Iovec
 	headers [batchSize]mmsghdr
 }
+
+// room returns an empty slice in which the next packet to be queued may be built. It holds any datagram, and what it holds
+// stays until flush.
+func (b *outBatch) room() []byte { return b.rooms[b.n][:0] }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
 type mmsghdr struct {
@@ -80,6 +88,7 @@ func newInBatch() *inBatch {
 func newOutBatch() *outBatch {
 	b := &outBatch{}
 	for i := range batchSize {
+		b.rooms[i] = make([]byte, maxDatagram+srtp.MaxOverhead)
 		h := &b.headers[i].header
 		h.Iov = &b.iovecs[i]
 		h.SetIovlen(1)

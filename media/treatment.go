@@ -140,7 +140,7 @@ func (w *worker) serveGroup(p *plan, data []byte, event bool, effect Effect, ech
 			why = DropBlocked
 			continue
 		}
-		ok, reason := w.queue(p.Sinks[i].RTP, data)
+		ok, reason := w.queue(p.Sinks[i].RTP, rtp.RTP, data)
 		if ok {
 			queued++
 		} else {

@@ -1,0 +1,164 @@
+package media
+
+import (
+	"errors"
+	"sync"
+	"unsafe"
+
+	"github.com/weir-media/weir/rtp"
+	"github.com/weir-media/weir/srtp"
+)
+
+// Keys are the SRTP keys of a leg, one set for each direction. The zero value has none.
+type Keys struct {
+	In  *srtp.Params // the peer protects with; nil: it sends in clear
+	Out *srtp.Params // the peer expects; nil: it is sent clear packets
+}
+
+func (k Keys) equal(other Keys) bool {
+	return sameParams(k.In, other.In) && sameParams(k.Out, other.Out)
+}
+
+func sameParams(a, b *srtp.Params) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
+
+// cipher is the SRTP state of a leg. Only the leg's worker uses in, whoever sends by the leg uses out, under mu: that is
+// the same worker unless calls were joined, so that nobody waits.
+type cipher struct {
+	keys Keys
+	in   *srtp.Inbound
+	mu   sync.Mutex
+	out  *srtp.Outbound
+}
+
+// newCipher prepares for keys, going on where the state before was: with an unchanged key all stays, with another the
+// rollover counters do (RFC 3711, section 3.3.1). The leg's worker calls it.
+func newCipher(keys Keys, before *cipher) (*cipher, error) {
+	if before == nil {
+		before = new(cipher)
+	}
+	c := &cipher{keys: keys}
+	var err error
+	switch {
+	case keys.In == nil:
+	case before.in != nil && sameParams(keys.In, before.keys.In):
+		c.in = before.in
+	default:
+		if c.in, err = srtp.NewInbound(*keys.In); err != nil {
+			return nil, err
+		}
+		if before.in != nil {
+			c.in.Import(forNewKey(before.in.Export())...)
+		}
+	}
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	switch {
+	case keys.Out == nil:
+	case before.out != nil && sameParams(keys.Out, before.keys.Out):
+		c.out = before.out
+	default:
+		if c.out, err = srtp.NewOutbound(*keys.Out); err != nil {
+			return nil, err
+		}
+		if before.out != nil {
+			c.out.Import(forNewKey(before.out.Export())...)
+		}
+	}
+	return c, nil
+}
+
+func forNewKey(states []srtp.State) []srtp.State {
+	for i, s := range states {
+		states[i] = s.ForNewKey()
+	}
+	return states
+}
+
+// SetKeys gives the leg other keys, as a handshake does when it has found them. It takes effect after the packets that the
+// worker is busy with. The error is that of srtp.Params.Validate.
+func (l *Leg) SetKeys(keys Keys) error {
+	for _, p := range []*srtp.Params{keys.In, keys.Out} {
+		if p != nil {
+			if err := p.Validate(); err != nil {
+				return err
+			}
+		}
+	}
+	l.keyed.Store(true)
+	l.worker.do(func() { l.rekey(keys) })
+	return nil
+}
+
+// rekey is SetKeys on the worker.
+func (l *Leg) rekey(keys Keys) {
+	before := l.cipher.Load()
+	if before != nil && before.keys.equal(keys) {
+		return
+	}
+	if keys == (Keys{}) {
+		l.cipher.Store(nil)
+	} else if c, err := newCipher(keys, before); err == nil {
+		l.cipher.Store(c)
+	} else {
+		l.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
+	}
+	l.plane.offload.changed(l)
+}
+
+// secured tells why packets of a leg cannot pass as they are; empty when they can.
+func (l *Leg) secured(p *plan) string {
+	if p.Secure || l.cipher.Load() != nil {
+		return "SRTP"
+	}
+	return ""
+}
+
+// unprotect turns what a leg has received into clear RTP or RTCP in place. Sealed tells whether the packet proves that its
+// sender has the keys.
+func (w *worker) unprotect(l *Leg, p *plan, class rtp.Class, data []byte) (clear []byte, sealed bool, why Drop, ok bool) {
+	c := l.cipher.Load()
+	if c == nil || c.in == nil {
+		return data, false, DropNoKeys, !p.Secure
+	}
+	var err error
+	if class == rtp.RTCP {
+		data, err = c.in.UnprotectRTCP(data)
+	} else {
+		data, err = c.in.UnprotectRTP(data)
+	}
+	switch {
+	case err == nil:
+		return data, class == rtp.RTCP || !c.keys.In.UnauthenticatedRTP, 0, true
+	case errors.Is(err, srtp.ErrReplay):
+		return data, false, DropReplay, false
+	}
+	return data, false, DropAuth, false
+}
+
+// protect writes a packet in the room of its place in the outgoing batch as the peer of a leg expects it, unless it expects
+// clear packets. The packet may be in that room already.
+func (w *worker) protect(to *Leg, class rtp.Class, data []byte) (out []byte, why Drop, ok bool) {
+	c := to.cipher.Load()
+	if c == nil || c.out == nil {
+		p := to.plan.Load()
+		return data, DropNoKeys, p == nil || !p.Secure
+	}
+	out = w.out.room()
+	if unsafe.SliceData(out) == unsafe.SliceData(data) {
+		out = data
+	} else {
+		if len(data)+srtp.MaxOverhead > cap(out) {
+			return nil, DropTooLong, false
+		}
+		out = append(out, data...)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	if class == rtp.RTCP {
+		out, err = c.out.ProtectRTCP(out)
+	} else {
+		out, err = c.out.ProtectRTP(out)
+	}
+	return out, DropProtect, err == nil
+}
