@@ -26,6 +26,7 @@ const (
 	DropAuth                      // the SRTP tag does not fit
 	DropReplay                    // SRTP packet received before
 	DropProtect                   // SRTP could not be applied
+	DropNoMedia                   // of none of the medias that share the leg
 
 	dropCount
 )
@@ -52,6 +53,7 @@ var dropNames = [dropCount]string{
 	DropProtect:       "SRTP protection failed",
 	DropBlocked:       "blocked",
 	DropShort:         "short",
+	DropNoMedia:       "no such media in the bundle",
 }
 
 // String returns the reason in words; the words are a closed set and fit as a metric label.

@@ -101,6 +101,10 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 		return f, nil, reason{whyUserspace, p.UserspaceReason}
 	case p.treated != "":
 		return f, nil, reason{whyUserspace, p.treated}
+	case p.Bundle != nil:
+		return f, nil, reason{whyUserspace, "bundle"}
+	case p.rewritten:
+		return f, nil, reason{whyUserspace, "header extensions"}
 	case l.plane.offload.fast == nil:
 		return f, nil, reason{label: whyNoFastPath}
 	case p.Muted:

@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -77,6 +78,9 @@ func (l *learner) restart(p *plan) {
 
 // see judges a packet and learns from it. It reports whether source or closed changed.
 func (l *learner) see(p *plan, source netip.AddrPort, now time.Duration) (v verdict, changed bool) {
+	if len(p.Also) > 0 && slices.Contains(p.Also, source) {
+		return accept, false
+	}
 	foreign := refuse
 	if p.Open {
 		foreign = accept

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/weir-media/weir/rtp"
 )
 
 // Leg is one local port and the peer behind it. Its methods are safe for concurrent use, also with traffic and after
@@ -17,6 +15,7 @@ type Leg struct {
 	local      netip.AddrPort
 	advertised netip.AddrPort
 	lease      *lease
+	beside     *Leg // the other one of the pair
 	sock       transport
 
 	plan   atomic.Pointer[plan]   // nil until the first Apply
@@ -38,9 +37,8 @@ type Leg struct {
 	streak    uint32
 	seen      *plan
 	learn     learner
-	loss      rtp.Loss
-	jitter    rtp.Jitter
-	uniform   uniform
+	meter     meter
+	streams   *streams // of a bundle; shared with the leg beside
 
 	apply  sync.Mutex // serializes Apply
 	hears  feeders
@@ -128,7 +126,7 @@ func (l *Leg) Apply(s Settings) {
 			"local", l.local, "signalled", s.Signalled)
 	}
 	// First be told of changes of the hearers, then look at them.
-	for _, sink := range p.Sinks {
+	for _, sink := range p.everyone.sinks {
 		for _, to := range []*Leg{sink.RTP, sink.RTCP} {
 			if to != nil && to.worker != l.worker {
 				to.shared.Store(true)
@@ -154,7 +152,7 @@ func (l *Leg) Apply(s Settings) {
 
 // leave takes the leg off its hearers' lists.
 func (l *Leg) leave(p *plan) {
-	for _, sink := range p.Sinks {
+	for _, sink := range p.everyone.sinks {
 		if sink.RTP != nil {
 			sink.RTP.hears.remove(l)
 		}

@@ -255,6 +255,7 @@ func (p *Plane) register(h host, hold *lease, w *worker, a, b transport) (rtp, r
 		}
 	}
 	rtp, rtcp = leg(a, hold.port), leg(b, hold.port+1)
+	rtp.beside, rtcp.beside = rtcp, rtp
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()

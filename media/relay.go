@@ -41,21 +41,28 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	if l.count.last.Load() != int64(w.now) {
 		l.count.last.Store(int64(w.now))
 	}
+	hearers, meter := &p.audience, &l.meter
+	if p.Bundle != nil {
+		if hearers, meter = w.unbundle(l, p, class, data); hearers == nil {
+			l.drop(DropNoMedia)
+			return
+		}
+	}
 	if class == rtp.RTP {
-		w.track(l, p)
+		w.track(l, p, meter)
 	}
 	if p.Muted {
 		l.drop(DropMuted)
 		return
 	}
-	if class == rtp.RTP && p.treated != "" {
-		w.treat(l, p, data)
+	if class == rtp.RTP && hearers.treated != "" {
+		w.treat(l, hearers, meter, data)
 		return
 	}
 	if p.Kind == RTCP && class != rtp.RTCP {
 		class = rtp.RTCP // DTLS and ZRTP of the port for RTCP
 	}
-	w.forward(l, p, class, data)
+	w.forward(l, hearers, class, data)
 }
 
 // stun is where a leg with an ICE agent would hand over to it.
@@ -147,7 +154,7 @@ func (w *worker) refuse(l *Leg, from netip.AddrPort) {
 }
 
 // track accounts for an RTP packet whose header is in w.header.
-func (w *worker) track(l *Leg, p *plan) {
+func (w *worker) track(l *Leg, p *plan, m *meter) {
 	h, c := &w.header, &l.count
 	if !l.settled(p) {
 		c.learning.Add(1)
@@ -157,33 +164,33 @@ func (w *worker) track(l *Leg, p *plan) {
 	} else {
 		if l.resume.Load() != 0 {
 			if ssrc, seq, ok := unpackPosition(l.resume.Swap(0)); ok {
-				l.loss.Resume(ssrc, seq)
+				m.loss.Resume(ssrc, seq)
 			}
 		}
-		before := l.loss.Lost
-		l.loss.Update(h.SSRC, h.Sequence)
-		if l.loss.Lost != before {
-			c.lost.Store(l.loss.Lost)
+		before := m.loss.Lost
+		m.loss.Update(h.SSRC, h.Sequence)
+		if m.loss.Lost != before {
+			c.lost.Add(m.loss.Lost - before)
 		}
-		l.position.Store(packPosition(l.loss.SSRC, l.loss.Seq))
+		l.position.Store(packPosition(m.loss.SSRC, m.loss.Seq))
 	}
 	rate := p.ClockRate
 	if rate == 0 {
 		rate = rtp.StaticClockRate(h.PayloadType)
 	}
 	if rate != 0 {
-		l.jitter.Update(h.SSRC, h.Timestamp, rate, w.now)
-		c.jitter.Store(uint64(l.jitter.Units())<<32 | uint64(rate))
+		m.jitter.Update(h.SSRC, h.Timestamp, rate, w.now)
+		c.jitter.Store(uint64(m.jitter.Units())<<32 | uint64(rate))
 	}
 }
 
 // settled tells whether the leg's source and the addresses of all its hearers are final.
 func (l *Leg) settled(p *plan) bool {
-	if _, closed := l.source(); !closed || len(p.Sinks) == 0 {
+	if _, closed := l.source(); !closed || len(p.everyone.sinks) == 0 {
 		return false
 	}
-	for i := range p.Sinks {
-		if to := p.Sinks[i].RTP; to != nil {
+	for i := range p.everyone.sinks {
+		if to := p.everyone.sinks[i].RTP; to != nil {
 			if _, settled := to.destination(p.Unidirectional); !settled {
 				return false
 			}
@@ -193,14 +200,15 @@ func (l *Leg) settled(p *plan) bool {
 }
 
 // forward queues a packet for every hearer that has a leg for its kind. It counts a drop only if nobody gets it.
-func (w *worker) forward(l *Leg, p *plan, class rtp.Class, data []byte) {
+func (w *worker) forward(l *Leg, hearers *audience, class rtp.Class, data []byte) {
 	queued, why := false, DropNoSink
-	for i := range p.Sinks {
-		to := p.Sinks[i].RTP
+	for i := range hearers.sinks {
+		s := &hearers.sinks[i]
+		to := s.RTP
 		if class == rtp.RTCP {
-			to = p.Sinks[i].RTCP
+			to = s.RTCP
 		}
-		ok, reason := w.queue(to, class, data)
+		ok, reason := w.queue(s, to, class, data)
 		if ok {
 			queued = true
 		} else if reason != DropNoSink {
@@ -212,8 +220,8 @@ func (w *worker) forward(l *Leg, p *plan, class rtp.Class, data []byte) {
 	}
 }
 
-// queue has a packet sent to the peer of a leg with the next flush, or says why it cannot be.
-func (w *worker) queue(to *Leg, class rtp.Class, data []byte) (ok bool, why Drop) {
+// queue has a packet sent to the hearer s by one of its legs with the next flush, or says why it cannot be.
+func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool, why Drop) {
 	if to == nil {
 		return false, DropNoSink
 	}
@@ -226,6 +234,9 @@ func (w *worker) queue(to *Leg, class rtp.Class, data []byte) (ok bool, why Drop
 	}
 	if w.out.n == batchSize {
 		w.flush()
+	}
+	if data, ok = w.transform(s, class, data); !ok {
+		return false, DropTooLong
 	}
 	if class == rtp.RTP || class == rtp.RTCP {
 		if data, why, ok = w.protect(to, class, data); !ok {

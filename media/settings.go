@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/weir-media/weir/rtp"
 )
 
 // Kind says what a leg's port is for.
@@ -71,6 +73,9 @@ type Settings struct {
 	Asymmetric bool
 	// Open relays packets of foreign sources, too. They are not learnt from, and nobody is who sends before the peer is signalled.
 	Open bool
+	// Also are further sources of the peer, whose packets are relayed and not learnt from: a peer that has not heard yet
+	// that its medias share a leg sends each from the port it signalled for it.
+	Also []netip.AddrPort
 	// Handover moves the peer to whichever source sends after learning has closed, instead of refusing it, and lets
 	// a later source displace an equal one before. It has no effect with LearnOff.
 	Handover bool
@@ -92,6 +97,9 @@ type Settings struct {
 	Treatment Treatment
 	// Sinks are those who hear what this leg receives. The leg may be its own: that is an echo.
 	Sinks []Sink
+	// Bundle, when not nil, tells several medias on this leg apart; each then has sinks of its own, and those above get only
+	// what is neither RTP nor RTCP. It must not change any more, and be the same one for both legs of a pair.
+	Bundle *Bundle
 }
 
 // Sink is one hearer: RTP packets leave by RTP, RTCP ones by RTCP. They are the same leg when the hearer muxes
@@ -100,6 +108,8 @@ type Sink struct {
 	RTP, RTCP *Leg
 	Media     Effect // what this hearer gets of RTP that is not an event
 	Echo      bool   // RTP gets another SSRC on the way, so that the peer does not take it for its own
+	// Extensions changes the header extensions of RTP packets for this hearer; nil leaves them as they come.
+	Extensions *rtp.ExtensionMap
 }
 
 // plan is Settings as the packet path reads them. It is immutable.
@@ -107,13 +117,35 @@ type plan struct {
 	Settings
 	signalled *endpoint     // nil: none, or of another address family than the leg
 	began     time.Duration // when the epoch began
-	treated   string        // why packets cannot simply be passed on; empty when they can
+	audience                // of a leg that is not shared
+	medias    []audience    // of one that is, in the order of Bundle
+	everyone  audience      // all of them, none of whom would get the same RTCP twice
+}
+
+// audience is who hears the packets of a media, and what is done to them on the way.
+type audience struct {
+	sinks     []Sink
+	treatment Treatment
+	treated   string // why packets cannot simply be passed on as far as the treatment goes; empty when they can
+	rewritten bool   // the header extensions change for somebody
+}
+
+func newAudience(sinks []Sink, t Treatment) audience {
+	return audience{
+		sinks: sinks, treatment: t, treated: t.treats(sinks),
+		rewritten: slices.ContainsFunc(sinks, func(s Sink) bool { return s.Extensions != nil }),
+	}
 }
 
 func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) *plan {
 	s.Signalled = netip.AddrPortFrom(s.Signalled.Addr().Unmap(), s.Signalled.Port())
 	s.Sinks = slices.Clone(s.Sinks)
-	p := &plan{Settings: s, began: now, treated: s.treated()}
+	s.Also = slices.Clone(s.Also)
+	p := &plan{Settings: s, began: now, audience: newAudience(s.Sinks, s.Treatment)}
+	p.everyone = p.audience
+	if s.Bundle != nil {
+		p.gather()
+	}
 	if before != nil && before.Epoch == s.Epoch {
 		p.began = before.began
 	}
@@ -123,6 +155,22 @@ func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) 
 		p.signalled = newEndpoint(s.Signalled)
 	}
 	return p
+}
+
+// gather computes who hears the medias of a bundle.
+func (p *plan) gather() {
+	p.everyone = audience{}
+	for i := range p.Bundle.Medias {
+		media := &p.Bundle.Medias[i]
+		a := newAudience(slices.Clone(media.Sinks), media.Treatment)
+		p.medias = append(p.medias, a)
+		for _, s := range a.sinks {
+			if slices.ContainsFunc(p.everyone.sinks, func(have Sink) bool { return have.RTCP == s.RTCP }) {
+				s.RTCP = nil
+			}
+			p.everyone.sinks = append(p.everyone.sinks, s)
+		}
+	}
 }
 
 // usable tells whether a leg at local can send to the peer.

@@ -40,9 +40,8 @@ func (s *PayloadTypes) Add(pt uint8) { s[pt>>6&1] |= 1 << (pt & 63) }
 // Has tells whether a payload type is in the set.
 func (s *PayloadTypes) Has(pt uint8) bool { return s[pt>>6&1]&(1<<(pt&63)) != 0 }
 
-// treated tells whether packets of the leg cannot simply be passed on, and why.
-func (s *Settings) treated() (why string) {
-	t := &s.Treatment
+// treats tells whether packets cannot simply be passed on to the hearers, and why.
+func (t *Treatment) treats(sinks []Sink) (why string) {
 	switch {
 	case t.Drop:
 		return "traffic is dropped"
@@ -53,11 +52,11 @@ func (s *Settings) treated() (why string) {
 	case t.Uniform != PayloadTypes{}:
 		return "short packets are blocked"
 	}
-	for i := range s.Sinks {
+	for i := range sinks {
 		switch {
-		case s.Sinks[i].Media != Pass:
+		case sinks[i].Media != Pass:
 			return "media is blocked or silenced"
-		case s.Sinks[i].Echo:
+		case sinks[i].Echo:
 			return "media is echoed"
 		}
 	}
@@ -92,15 +91,15 @@ func (u *uniform) short(payloadType uint8, size int) bool {
 	return size < u.normal
 }
 
-// treat forwards an RTP packet, whose header is in w.header, as the leg's treatment wants it.
-func (w *worker) treat(l *Leg, p *plan, data []byte) {
-	t, h := &p.Treatment, &w.header
+// treat forwards an RTP packet, whose header is in w.header, as the treatment wants it.
+func (w *worker) treat(l *Leg, a *audience, m *meter, data []byte) {
+	t, h := &a.treatment, &w.header
 	event := t.Events.Has(h.PayloadType)
 	switch {
 	case t.Drop, event && t.BlockEvents, !event && t.Media == Block:
 		l.drop(DropBlocked)
 		return
-	case t.Uniform.Has(h.PayloadType) && l.uniform.short(h.PayloadType, h.PayloadSize):
+	case t.Uniform.Has(h.PayloadType) && m.uniform.short(h.PayloadType, h.PayloadSize):
 		l.drop(DropShort)
 		return
 	}
@@ -109,21 +108,21 @@ func (w *worker) treat(l *Leg, p *plan, data []byte) {
 		return
 	}
 	// The packet changes in place, so that each group of hearers is served before the change for the next.
-	queued, why := w.serveGroup(p, data, event, Pass, false)
-	if octet := t.silence(h.PayloadType); octet != 0 && p.any(event, Silence, false) {
+	queued, why := w.serveGroup(a, data, event, Pass, false)
+	if octet := t.silence(h.PayloadType); octet != 0 && a.any(event, Silence, false) {
 		w.flush()
 		payload := data[h.PayloadStart : h.PayloadStart+h.PayloadSize]
 		for i := range payload {
 			payload[i] = octet
 		}
-		n, _ := w.serveGroup(p, data, event, Silence, false)
+		n, _ := w.serveGroup(a, data, event, Silence, false)
 		queued += n
 	}
-	if p.any(event, Pass, true) && !p.any(event, Silence, false) { // nobody is sent an echo of silence
+	if a.any(event, Pass, true) && !a.any(event, Silence, false) { // nobody is sent an echo of silence
 		w.flush()
 		ssrc := data[8:rtp.HeaderSize]
 		binary.BigEndian.PutUint32(ssrc, h.SSRC^echoMask)
-		n, _ := w.serveGroup(p, data, event, Pass, true)
+		n, _ := w.serveGroup(a, data, event, Pass, true)
 		queued += n
 	}
 	if queued == 0 {
@@ -133,14 +132,15 @@ func (w *worker) treat(l *Leg, p *plan, data []byte) {
 
 // serveGroup queues a packet for the hearers of one effect, those of an echo or the others. If it is queued for none, why
 // says what kept it from the last one.
-func (w *worker) serveGroup(p *plan, data []byte, event bool, effect Effect, echo bool) (queued int, why Drop) {
+func (w *worker) serveGroup(a *audience, data []byte, event bool, effect Effect, echo bool) (queued int, why Drop) {
 	why = DropNoSink
-	for i := range p.Sinks {
-		if p.effect(i, event) != effect || p.Sinks[i].Echo != echo {
+	for i := range a.sinks {
+		s := &a.sinks[i]
+		if a.effect(i, event) != effect || s.Echo != echo {
 			why = DropBlocked
 			continue
 		}
-		ok, reason := w.queue(p.Sinks[i].RTP, rtp.RTP, data)
+		ok, reason := w.queue(s, s.RTP, rtp.RTP, data)
 		if ok {
 			queued++
 		} else {
@@ -151,17 +151,17 @@ func (w *worker) serveGroup(p *plan, data []byte, event bool, effect Effect, ech
 }
 
 // effect returns what the i-th hearer gets of a packet.
-func (p *plan) effect(i int, event bool) Effect {
+func (a *audience) effect(i int, event bool) Effect {
 	if event {
 		return Pass
 	}
-	return max(p.Treatment.Media, p.Sinks[i].Media)
+	return max(a.treatment.Media, a.sinks[i].Media)
 }
 
 // any tells whether there is a hearer of that effect.
-func (p *plan) any(event bool, effect Effect, echo bool) bool {
-	for i := range p.Sinks {
-		if p.effect(i, event) == effect && p.Sinks[i].Echo == echo {
+func (a *audience) any(event bool, effect Effect, echo bool) bool {
+	for i := range a.sinks {
+		if a.effect(i, event) == effect && a.sinks[i].Echo == echo {
 			return true
 		}
 	}

@@ -110,12 +110,12 @@ func TestTreatedFlowStaysOutOfTheKernel(t *testing.T) {
 		"for one hearer": {Sinks: []Sink{{Media: Silence}}},
 		"echoed":         {Sinks: []Sink{{Echo: true}}},
 	} {
-		if s.treated() == "" {
+		if s.Treatment.treats(s.Sinks) == "" {
 			t.Errorf("%s: the kernel may have it", name)
 		}
 	}
 	harmless := Settings{Treatment: Treatment{Events: set(eventType), Silences: silences()}}
-	if why := harmless.treated(); why != "" {
+	if why := harmless.Treatment.treats(harmless.Sinks); why != "" {
 		t.Errorf("knowing the codecs alone keeps a flow out of the kernel: %s", why)
 	}
 }
