@@ -33,13 +33,40 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp bo
 	case rtcp:
 		s.Kind = media.RTCP
 	}
-	for _, ref := range p.hearers(Ref{party.ID, index}) {
-		// A party on hold by an unspecified address must not be sent anything (RFC 3264, section 8.4).
-		if sink := p.media(ref); sink.RTP.Leg != nil && !sink.held {
-			s.Sinks = append(s.Sinks, media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg()})
+	s.Sinks = p.sinks(party, m, Ref{party.ID, index})
+	s.Treatment = p.treatment(party, m, s.Sinks)
+	return s
+}
+
+// sinks returns the hearers of a media.
+func (p *Plan) sinks(party *Party, m *Media, r Ref) []media.Sink {
+	var sinks []media.Sink
+	if party.Echo == EchoSelf && !m.held {
+		sinks = append(sinks, media.Sink{RTP: m.RTP.Leg, Echo: true})
+	}
+	for _, other := range p.Parties {
+		for _, sink := range other.Media {
+			for i := range sink.Hears {
+				sub := &sink.Hears[i]
+				if sub.Ref != r || !sink.receives(sub) || !sub.Added && party.Echo != EchoOff {
+					continue
+				}
+				sinks = append(sinks, media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect()})
+			}
 		}
 	}
-	return s
+	return sinks
+}
+
+// receives tells whether the media may be sent what a subscription brings.
+func (m *Media) receives(s *Subscription) bool {
+	switch {
+	case m.RTP.Leg == nil:
+		return false
+	case m.held:
+		return false // an unspecified address must not be sent anything (RFC 3264, section 8.4)
+	}
+	return !s.Added || m.direction().Receives()
 }
 
 // rtcpLeg returns the leg by which RTCP reaches the party.

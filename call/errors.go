@@ -11,4 +11,14 @@ var (
 	ErrNoPorts       = errors.New("ran out of ports")
 	ErrSessionLimit  = errors.New("parallel session limit reached")
 	ErrNoMatch       = errors.New("call-id not found or tags didn't match")
+
+	ErrNoLabel    = errors.New("no party has the label")
+	ErrBadAddress = errors.New("cannot parse the address")
+	ErrNoAddress  = errors.New("no party has told the address")
+	ErrNoTag      = errors.New("no party has the from-tag")
+
+	ErrNoFlowTag       = errors.New("media flow not found: to-tag not found")
+	ErrNoFlowLabel     = errors.New("media flow not found: to-label not found")
+	ErrNoFlow          = errors.New("media flow not found: to-tag not subscribed")
+	ErrNoSubscriptions = errors.New("no eligible media subscriptions found")
 )

@@ -77,6 +77,7 @@ func (d *draft) offer(req *Request) (string, error) {
 		}
 	}
 	d.heed(from, req)
+	d.ask(from, to, req)
 	for k, s := range sections(req.SDP) {
 		if err := d.offerSection(from, to, from.position(k), s, req); err != nil {
 			return "", fmt.Errorf("media %d: %w", k+1, err)
@@ -132,6 +133,7 @@ func (d *draft) answer(req *Request) (string, error) {
 		return "", fmt.Errorf("%w: %q was not offered anything by %q", ErrDialogue, req.ToTag, req.FromTag)
 	}
 	d.heed(answerer, req)
+	d.ask(answerer, offerer, req)
 	for k, s := range sections(req.SDP) {
 		i := answerer.position(k)
 		if i >= len(answerer.Media) || i >= len(offerer.Media) {

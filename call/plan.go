@@ -17,6 +17,9 @@ type Plan struct {
 	Parties []*Party
 	TOS     uint8
 
+	Manipulation Manipulation // of all parties
+	DropTraffic  bool
+
 	lastID PartyID
 }
 
@@ -34,7 +37,12 @@ type Party struct {
 	Description *sdp.Description // as last received; nil before it has spoken
 	Media       []*Media
 	Handling    Handling
-	told        told
+
+	Manipulation Manipulation // of what the party sends
+	Echo         Echo
+	BlockShort   bool // packets of it that are shorter than others
+
+	told told
 }
 
 // Media is one m= section of a party.
@@ -69,7 +77,8 @@ type Ref struct {
 // Subscription ties a media to one that it hears. An ordinary call is two of them.
 type Subscription struct {
 	Ref
-	Added bool // beside offer and answer, by subscribe, connect or mesh
+	Added          bool // beside offer and answer, by subscribe, connect or mesh
+	Block, Silence bool // of this flow alone, as in Manipulation
 }
 
 // Component is the RTP or the RTCP half of a media.
@@ -98,7 +107,7 @@ func (p *Plan) clone() *Plan {
 		q.Media = make([]*Media, len(party.Media))
 		for j, m := range party.Media {
 			c := *m
-			c.Hears = slices.Clip(m.Hears)
+			c.Hears = slices.Clone(m.Hears)
 			q.Media[j] = &c
 		}
 		n.Parties[i] = &q

@@ -49,6 +49,11 @@ type Options struct {
 
 	LoopProtect bool // mark the description as ours
 
+	DTMF        *DTMFSecurity // towards the receiver; nil leaves it as it is
+	BlockShort  bool          // packets of the sender that are shorter than others
+	MediaEcho   MediaEcho
+	DropTraffic *bool // of the whole call; nil leaves it as it is
+
 	TOS     *uint8 // of the whole call, from an offer on; nil is the configured one
 	KeepTOS bool   // leave it as it is
 	Label   string // names the sender

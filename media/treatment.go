@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 
 	"github.com/weir-media/weir/rtp"
 )
@@ -19,9 +20,10 @@ const (
 // Treatment is what is done to the RTP packets of a leg before its hearers get them. RTCP passes whatever it says. The
 // zero value leaves everything as it is and costs nothing; any other keeps the flow out of the kernel.
 type Treatment struct {
-	Drop        bool   // no RTP passes, events included
-	Media       Effect // for every hearer; Sink.Media is for one
-	BlockEvents bool   // telephone events (RFC 4733) do not pass
+	Drop      bool        // no RTP passes, events included
+	Media     Effect      // for every hearer; Sink.Media is for one
+	OnEvents  EventEffect // for telephone events (RFC 4733)
+	EventCode uint8       // what EventReplace makes of them
 
 	// Uniform are the payload types whose packets are all of one size. Shorter ones are blocked.
 	Uniform PayloadTypes
@@ -30,6 +32,17 @@ type Treatment struct {
 	// Silences has the octet that silence is made of for each payload type, 0 where there is none. Nobody writes to it.
 	Silences *[128]byte
 }
+
+// EventEffect says what becomes of telephone events.
+type EventEffect uint8
+
+// The effects on events.
+const (
+	EventPass    EventEffect = iota
+	EventBlock               // they reach nobody
+	EventReplace             // each becomes Treatment.EventCode
+	EventRandom              // each becomes a random digit, the same one for all of its packets
+)
 
 // PayloadTypes is a set of RTP payload types.
 type PayloadTypes [2]uint64
@@ -47,7 +60,7 @@ func (t *Treatment) treats(sinks []Sink) (why string) {
 		return "traffic is dropped"
 	case t.Media != Pass:
 		return "media is blocked or silenced"
-	case t.BlockEvents:
+	case t.OnEvents != EventPass:
 		return "events are blocked"
 	case t.Uniform != PayloadTypes{}:
 		return "short packets are blocked"
@@ -96,7 +109,7 @@ func (w *worker) treat(l *Leg, a *audience, m *meter, data []byte) {
 	t, h := &a.treatment, &w.header
 	event := t.Events.Has(h.PayloadType)
 	switch {
-	case t.Drop, event && t.BlockEvents, !event && t.Media == Block:
+	case t.Drop, event && t.OnEvents == EventBlock, !event && t.Media == Block:
 		l.drop(DropBlocked)
 		return
 	case t.Uniform.Has(h.PayloadType) && m.uniform.short(h.PayloadType, h.PayloadSize):
@@ -106,6 +119,9 @@ func (w *worker) treat(l *Leg, a *audience, m *meter, data []byte) {
 	if h.TrimPadding(data) != nil {
 		l.drop(DropBadRTP)
 		return
+	}
+	if event {
+		w.disguise(t, data)
 	}
 	// The packet changes in place, so that each group of hearers is served before the change for the next.
 	queued, why := w.serveGroup(a, data, event, Pass, false)
@@ -128,6 +144,21 @@ func (w *worker) treat(l *Leg, a *audience, m *meter, data []byte) {
 	if queued == 0 {
 		l.drop(why)
 	}
+}
+
+// disguise puts another digit into a telephone event.
+func (w *worker) disguise(t *Treatment, data []byte) {
+	h := &w.header
+	if h.PayloadSize < rtp.EventSize || t.OnEvents == EventPass {
+		return
+	}
+	code := t.EventCode
+	if t.OnEvents == EventRandom {
+		// All packets of an event have its time stamp (RFC 4733, section 2.2), and nobody else knows the secret.
+		const decimals = 10
+		code = uint8(maphash.Comparable(w.plane.seed, uint64(h.SSRC)<<32|uint64(h.Timestamp)) % decimals)
+	}
+	data[h.PayloadStart] = code
 }
 
 // serveGroup queues a packet for the hearers of one effect, those of an echo or the others. If it is queued for none, why

@@ -40,6 +40,7 @@ func TestTreatmentOfPackets(t *testing.T) {
 	voice := packetOf(8, 1, 1, 2, 3, 4)
 	silent := packetOf(8, 1, 0xd5, 0xd5, 0xd5, 0xd5)
 	event := packetOf(eventType, 1, 5, 10, 0, 160)
+	other3 := packetOf(eventType, 1, 3, 10, 0, 160)
 	other := packetOf(18, 1, 1, 2, 3, 4)
 	for name, c := range map[string]struct {
 		treatment  Treatment
@@ -51,8 +52,9 @@ func TestTreatmentOfPackets(t *testing.T) {
 		"nothing is asked for":                    {in: voice, bob: voice, carl: voice},
 		"blocked media reaches nobody":            {treatment: Treatment{Media: Block}, in: voice, wantReason: DropBlocked},
 		"blocked media lets events through":       {treatment: Treatment{Media: Block}, in: event, bob: event, carl: event},
-		"blocked events reach nobody":             {treatment: Treatment{BlockEvents: true}, in: event, wantReason: DropBlocked},
-		"blocked events let media through":        {treatment: Treatment{BlockEvents: true}, in: voice, bob: voice, carl: voice},
+		"blocked events reach nobody":             {treatment: Treatment{OnEvents: EventBlock}, in: event, wantReason: DropBlocked},
+		"blocked events let media through":        {treatment: Treatment{OnEvents: EventBlock}, in: voice, bob: voice, carl: voice},
+		"events are replaced":                     {treatment: Treatment{OnEvents: EventReplace, EventCode: 3}, in: event, bob: other3, carl: other3},
 		"dropped traffic is events, too":          {treatment: Treatment{Drop: true}, in: event, wantReason: DropBlocked},
 		"silence replaces the payload":            {treatment: Treatment{Media: Silence}, in: voice, bob: silent, carl: silent},
 		"what cannot be silenced is blocked":      {treatment: Treatment{Media: Silence}, in: other, wantReason: DropBlocked},
@@ -88,6 +90,34 @@ func TestTreatmentOfPackets(t *testing.T) {
 	}
 }
 
+func TestRandomEventIsOneDigitAllAlong(t *testing.T) {
+	w, legs, sent := bench(t)
+	a, b := legs[0], legs[1]
+	a.Apply(Settings{
+		Signalled: peerOf(0), Learning: LearnOff, Sinks: []Sink{{RTP: b}},
+		Treatment: Treatment{OnEvents: EventRandom, Events: set(eventType)},
+	})
+	digits := map[byte]bool{}
+	for event := range uint16(50) {
+		first := -1
+		for range 3 {
+			w.relay(a, packetOf(eventType, event, 5, 10, 0, 160), peerOf(0))
+			w.flush()
+			digit := int(sent(b)[rtp.HeaderSize])
+			if first < 0 {
+				first = digit
+			}
+			if digit != first || digit > 9 {
+				t.Fatalf("event %d: digit %d after %d", event, digit, first)
+			}
+		}
+		digits[byte(first)] = true
+	}
+	if len(digits) < 2 {
+		t.Error("fifty random events are all the same digit")
+	}
+}
+
 func TestEchoHasAnotherSSRC(t *testing.T) {
 	w, legs, sent := bench(t)
 	a := legs[0]
@@ -105,7 +135,7 @@ func TestTreatedFlowStaysOutOfTheKernel(t *testing.T) {
 	for name, s := range map[string]Settings{
 		"dropped":        {Treatment: Treatment{Drop: true}},
 		"blocked":        {Treatment: Treatment{Media: Block}},
-		"events":         {Treatment: Treatment{BlockEvents: true}},
+		"events":         {Treatment: Treatment{OnEvents: EventBlock}},
 		"short packets":  {Treatment: Treatment{Uniform: set(8)}},
 		"for one hearer": {Sinks: []Sink{{Media: Silence}}},
 		"echoed":         {Sinks: []Sink{{Echo: true}}},
@@ -145,7 +175,7 @@ func TestTreatingAllocatesNothing(t *testing.T) {
 	w, legs, _ := bench(t)
 	a, b, c := legs[0], legs[1], legs[2]
 	a.Apply(Settings{
-		Signalled: peerOf(0), Learning: LearnOff, Treatment: Treatment{Silences: silences(), BlockEvents: true},
+		Signalled: peerOf(0), Learning: LearnOff, Treatment: Treatment{Silences: silences(), OnEvents: EventBlock},
 		Sinks: []Sink{{RTP: b}, {RTP: c, Media: Silence}},
 	})
 	data := packetOf(8, 1, 1, 2, 3)

@@ -165,32 +165,68 @@ func (d *Dispatcher) execute(dict ngproto.Dict) (reply *ngproto.Reply) {
 	return reply
 }
 
+// command is how the dispatcher carries out one command.
+type command struct {
+	run func(*Dispatcher, *ngproto.Request) (*ngproto.Reply, error)
+	// unknownCall is what the command says of a call that does not exist; commands differ in it.
+	unknownCall string
+}
+
+// commands are those the dispatcher knows.
+var commands = map[ngproto.Command]command{
+	ngproto.Ping:      {run: func(*Dispatcher, *ngproto.Request) (*ngproto.Reply, error) { return ngproto.Pong(), nil }},
+	ngproto.Offer:     {run: (*Dispatcher).sdpOffer},
+	ngproto.Answer:    {run: (*Dispatcher).sdpAnswer, unknownCall: ngproto.ReasonUnknownCall},
+	ngproto.Delete:    {run: (*Dispatcher).delete},
+	ngproto.Query:     {run: (*Dispatcher).query, unknownCall: ngproto.ReasonUnknownCall},
+	ngproto.ListCalls: {run: (*Dispatcher).list},
+
+	ngproto.BlockDTMF:       {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
+	ngproto.UnblockDTMF:     {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
+	ngproto.BlockMedia:      {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
+	ngproto.UnblockMedia:    {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
+	ngproto.SilenceMedia:    {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
+	ngproto.UnsilenceMedia:  {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
+	ngproto.StartForwarding: {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
+	ngproto.StopForwarding:  {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
+}
+
 func (d *Dispatcher) run(req *ngproto.Request) (*ngproto.Reply, error) {
-	switch req.Command {
-	case ngproto.Ping:
-		return ngproto.Pong(), nil
-	case ngproto.Offer:
-		return d.describe(req, d.calls.Offer)
-	case ngproto.Answer:
-		return d.describe(req, d.calls.Answer)
-	case ngproto.Delete:
-		return d.delete(req)
-	case ngproto.Query:
-		snap, err := d.calls.Query(req.CallID, req.FromTag, req.ToTag)
-		if err != nil {
-			return nil, err
-		}
-		reply := ngproto.OK()
-		describeCall(reply, snap)
-		return reply, nil
-	case ngproto.ListCalls:
-		limit := req.Limit.Or(defaultListLimit)
-		if limit < 0 {
-			return nil, &ngproto.Error{Reason: ngproto.ReasonBadLimit}
-		}
-		return ngproto.OK().Set("calls", ngproto.Strings(d.calls.List(limit)...)), nil
+	c, ok := commands[req.Command]
+	if !ok {
+		return nil, &ngproto.Error{Reason: ngproto.ReasonNoHandler}
 	}
-	return nil, &ngproto.Error{Reason: ngproto.ReasonNoHandler}
+	reply, err := c.run(d, req)
+	if errors.Is(err, call.ErrUnknownCall) && c.unknownCall != "" {
+		err = &ngproto.Error{Reason: c.unknownCall}
+	}
+	return reply, err
+}
+
+func (d *Dispatcher) sdpOffer(req *ngproto.Request) (*ngproto.Reply, error) {
+	return d.describe(req, d.calls.Offer)
+}
+
+func (d *Dispatcher) sdpAnswer(req *ngproto.Request) (*ngproto.Reply, error) {
+	return d.describe(req, d.calls.Answer)
+}
+
+func (d *Dispatcher) query(req *ngproto.Request) (*ngproto.Reply, error) {
+	snap, err := d.calls.Query(req.CallID, req.FromTag, req.ToTag)
+	if err != nil {
+		return nil, err
+	}
+	reply := ngproto.OK()
+	describeCall(reply, snap)
+	return reply, nil
+}
+
+func (d *Dispatcher) list(req *ngproto.Request) (*ngproto.Reply, error) {
+	limit := req.Limit.Or(defaultListLimit)
+	if limit < 0 {
+		return nil, &ngproto.Error{Reason: ngproto.ReasonBadLimit}
+	}
+	return ngproto.OK().Set("calls", ngproto.Strings(d.calls.List(limit)...)), nil
 }
 
 // describe carries out an offer or an answer.
@@ -245,20 +281,7 @@ func (d *Dispatcher) failure(err error, callID, command string) *ngproto.Reply {
 	if errors.As(err, &proto) {
 		return ngproto.Failure(proto.Reason)
 	}
-	for _, row := range []struct {
-		err    error
-		reason string
-	}{
-		{sdp.ErrSyntax, ngproto.ReasonBadSDP},
-		{sdp.ErrIncomplete, ngproto.ReasonIncompleteSDP},
-		{call.ErrIncompleteSDP, ngproto.ReasonIncompleteSDP},
-		{call.ErrUnknownCall, ngproto.ReasonUnknownCall},
-		{call.ErrDialogue, ngproto.ReasonBadDialogue},
-		{call.ErrRewrite, ngproto.ReasonRewriteSDP},
-		{call.ErrNoPorts, ngproto.ReasonNoPorts},
-		{call.ErrSessionLimit, ngproto.ReasonSessionLimit},
-		{call.ErrNoMatch, ngproto.ReasonDeleteNotFound},
-	} {
+	for _, row := range reasons {
 		if errors.Is(err, row.err) {
 			return ngproto.Failure(row.reason)
 		}
@@ -300,10 +323,11 @@ func withoutEffect(req *ngproto.Request) []string {
 		set  bool
 	}{
 		{"new branch", f.NewBranch}, {"no port latching", f.NoPortLatching}, {"NAT wait", f.NATWait}, {"pierce NAT", f.PierceNAT},
-		{"block short", f.BlockShort}, {"drop-traffic", f.DropTraffic != ngproto.DropUnset},
 		{"ICE", f.ICE == ngproto.ICEForce || f.ICE == ngproto.ICEOptional || f.ICE == ngproto.ICEForceRelay},
-		{"record call", f.RecordCall == ngproto.RecordOn}, {"inject DTMF", f.InjectDTMF}, {"block DTMF", f.BlockDTMF},
-		{"detect DTMF", f.DetectDTMF}, {"T.38", f.T38.Decode || f.T38.Force}, {"media echo", f.MediaEcho != ngproto.EchoUnset},
+		{"record call", f.RecordCall == ngproto.RecordOn}, {"inject DTMF", f.InjectDTMF},
+		{"detect DTMF", f.DetectDTMF}, {"DTMF-security of in-band tones", req.DTMFSecurity > ngproto.BlockDrop},
+		{"trigger", req.Trigger != "" || req.TriggerEnd != ""}, {"DTMF-delay", req.DTMFDelay.Set},
+		{"forwarding", req.Command == ngproto.StartForwarding}, {"T.38", f.T38.Decode || f.T38.Force},
 		{"codec manipulation that needs a codec", len(c.Transcode)+len(c.Mask)+len(c.Consume)+len(c.Accept)+len(c.Set)+len(c.Ignore) > 0},
 		{"allow no codec media", f.AllowNoCodecMedia}, {"ptime", req.Ptime.Set || req.PtimeReverse.Set},
 		{"generate RTCP", f.GenerateRTCP == ngproto.On}, {"bundle", f.Bundle.Offer || f.Bundle.Require || f.Bundle.Strict},
