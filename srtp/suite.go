@@ -34,12 +34,11 @@ const (
 )
 
 const (
-	cmSalt    = 14
-	gcmSalt   = 12
-	gcmTag    = 16
-	longTag   = 10
-	shortTag  = 4
-	maxKeyLen = 32
+	cmSalt   = 14
+	gcmSalt  = 12
+	gcmTag   = 16
+	longTag  = 10
+	shortTag = 4
 )
 
 // suites is read only.
