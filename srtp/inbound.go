@@ -33,7 +33,7 @@ func (in *Inbound) Params() Params { return in.params }
 // before; the error is ErrTooShort, ErrAuth, ErrMKI, ErrReplay, ErrExhausted or one of [rtp.Header.Parse].
 //
 // The first packet of a stream may have passed its first rollover unseen: it is tried with the rollover counter that the
-// context begins with and then with the next. Without authentication there is no replay protection either.
+// context begins with and then with the next; see [State.ForNewKey] for the first under a new key. Without authentication there is no replay protection either.
 func (in *Inbound) UnprotectRTP(pkt []byte) ([]byte, error) {
 	var h rtp.Header
 	if err := h.Parse(pkt); err != nil {
@@ -61,6 +61,10 @@ func (in *Inbound) UnprotectRTP(pkt []byte) ([]byte, error) {
 	if err != nil && (s == nil || !s.started) && index+1<<16 <= maxRTPIndex {
 		index += 1 << 16
 		out, err = in.rtp.unprotectRTP(pkt, h.PayloadStart, uint32(index>>16))
+	}
+	if err != nil && s != nil && s.newKey && index>>16 > 0 {
+		index = uint64(h.Sequence)
+		out, err = in.rtp.unprotectRTP(pkt, h.PayloadStart, 0)
 	}
 	if err != nil {
 		return nil, in.rtp.blame(pkt)

@@ -19,12 +19,14 @@ type State struct {
 	ROC     uint32 // rollover counter that belongs to Seq, or to the first packet to come
 	// NextRTCP is the index of the next SRTCP packet to send, or the lowest that is above all received.
 	NextRTCP uint32
+	NewKey   bool // set by ForNewKey, until the first RTP packet
 }
 
-// ForNewKey returns the state with which a context of another master key goes on: the rollover counter stays with the
-// stream, the SRTCP index begins anew.
+// ForNewKey returns the state with which a context of another master key goes on. The rollover counter stays with the stream
+// (RFC 3711, section 3.3.1), and the SRTCP index begins anew. Since not all senders keep to that, a receiver also takes a
+// first packet whose rollover counter has begun anew. It has no replays to fear from before the key.
 func (s State) ForNewKey() State {
-	s.NextRTCP = 0
+	s.NextRTCP, s.NewKey = 0, true
 	return s
 }
 
@@ -33,6 +35,7 @@ type stream struct {
 	ssrc     uint32
 	used     uint64 // tick of the last packet
 	started  bool
+	newKey   bool   // no packet has passed since the key changed
 	index    uint64 // highest; before the first packet, its rollover counter times 2^16
 	nextRTCP uint64
 
@@ -60,15 +63,16 @@ func (s *stream) estimate(seq uint16) (index uint64, late int64) {
 
 // passed takes note of a packet.
 func (s *stream) passed(index uint64) {
-	if !s.started || index > s.index {
+	if !s.started || s.newKey || index > s.index {
 		s.index = index
 	}
-	s.started = true
+	s.started, s.newKey = true, false
 }
 
 func (s *stream) state() State {
 	return State{
 		SSRC: s.ssrc, Started: s.started, Seq: uint16(s.index), ROC: uint32(s.index >> 16), NextRTCP: uint32(s.nextRTCP),
+		NewKey: s.newKey,
 	}
 }
 
@@ -162,6 +166,9 @@ func (t *streams) Import(states ...State) {
 		if v.Started {
 			s.index |= uint64(v.Seq)
 			next = s.index + 1
+		}
+		if s.newKey = v.NewKey; s.newKey {
+			next = 0
 		}
 		s.rtp.reset(next)
 		s.rtcp.reset(s.nextRTCP)

@@ -165,6 +165,51 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
+// With a new key, a sender may keep its rollover counter, as it should, or begin anew, and go anywhere with its sequence
+// numbers; a receiver that kept the counter follows.
+func TestNewKey(t *testing.T) {
+	was := State{SSRC: 1, Started: true, Seq: 30000, ROC: 3, NextRTCP: 9}
+	for _, c := range []struct {
+		name string
+		roc  uint32
+		seq  uint16
+		want error
+	}{
+		{"the counter kept", 3, 30001, nil},
+		{"the counter kept, a late packet first", 3, 29990, nil},
+		{"the counter kept, over the end", 4, 10, ErrAuth}, // cannot be told from one within the round
+		{"the counter anew", 0, 30001, nil},
+		{"the counter anew, from lower down", 0, 17, nil},
+		{"the counter anew, from higher up", 0, 65000, nil},
+		{"another counter", 7, 30001, ErrAuth},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := Generate(AES128CM80)
+			out, in := pair(t, p)
+			out.SetROC(1, c.roc)
+			in.Import(was.ForNewKey())
+			must(t)(in.UnprotectRTCP(must(t)(out.ProtectRTCP(report(1)))))
+			first := must(t)(out.ProtectRTP(packet(1, c.seq)))
+			if _, err := in.UnprotectRTP(slices.Clone(first)); !errors.Is(err, c.want) {
+				t.Fatalf("error %v, want %v", err, c.want)
+			}
+			if c.want != nil {
+				if s := in.Export()[0]; !s.NewKey || s.ROC != was.ROC || s.Seq != was.Seq {
+					t.Errorf("the state became %+v", s)
+				}
+				return
+			}
+			if _, err := in.UnprotectRTP(first); !errors.Is(err, ErrReplay) {
+				t.Errorf("replay: %v", err)
+			}
+			must(t)(in.UnprotectRTP(must(t)(out.ProtectRTP(packet(1, c.seq+1)))))
+			if s := in.Export()[0]; s.NewKey || s.ROC != c.roc || s.Seq != c.seq+1 {
+				t.Errorf("state %+v", s)
+			}
+		})
+	}
+}
+
 func TestJoiningLate(t *testing.T) {
 	for _, c := range []struct {
 		name     string
