@@ -22,6 +22,7 @@ const (
 	whyLearning   = "learning the source"
 	whyNoAddress  = "hearer's address unknown"
 	whyPeer       = "learning the hearer's address"
+	whyDetour     = "ICE selected another address"
 	whyPending    = "about to be installed"
 	whyInstall    = "installation failed"
 	whyStill      = "packets still reached the socket"
@@ -130,6 +131,9 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 	}
 	if sink.local.Addr().Is4() != l.local.Addr().Is4() {
 		return f, nil, reason{label: whyFamily}
+	}
+	if l.detours() || sink.detours() {
+		return f, nil, reason{label: whyDetour}
 	}
 	source, closed := l.source()
 	if !closed {

@@ -26,6 +26,9 @@ type Leg struct {
 	// shared is set before a leg of another worker may send through this one; closing then takes the long way.
 	shared atomic.Bool
 
+	route   atomic.Pointer[route]            // that ICE has selected; nil: learning says where packets go
+	allowed atomic.Pointer[[]netip.AddrPort] // sources that ICE has authenticated; nil: learning says who is heard
+
 	count    counters
 	inKernel atomic.Bool
 	position atomic.Uint64 // of the last RTP packet accounted for in userspace, packed
@@ -180,6 +183,9 @@ func (l *Leg) source() (from netip.AddrPort, closed bool) {
 	if p == nil {
 		return netip.AddrPort{}, false
 	}
+	if r := l.route.Load(); r != nil {
+		return r.to.addr, true
+	}
 	if p.Learning == LearnOff {
 		return p.Signalled, p.signalled != nil
 	}
@@ -195,6 +201,9 @@ func (l *Leg) destination(signalledDoes bool) (to *endpoint, settled bool) {
 	p := l.plan.Load()
 	if p == nil {
 		return nil, false
+	}
+	if r := l.route.Load(); r != nil {
+		return r.to, true
 	}
 	if p.Asymmetric || p.Learning == LearnOff {
 		return p.signalled, p.signalled != nil

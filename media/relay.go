@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"github.com/weir-media/weir/rtp"
 )
@@ -16,17 +17,27 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 		l.drop(DropNotReady)
 		return
 	}
+	class := rtp.Unknown
+	if p.Kind != Opaque {
+		if class = rtp.Classify(data); class == rtp.STUN {
+			w.stun(l, p, data, from)
+			return
+		}
+	}
+	if p.Primary != nil {
+		// Whichever address of ours a packet came to, it is the media's.
+		if l = p.Primary; l.worker != w {
+			l.drop(DropNotReady)
+			return
+		}
+		if p = l.plan.Load(); p == nil {
+			l.drop(DropNotReady)
+			return
+		}
+	}
 	if p != l.seen {
 		l.seen = p
 		l.learn.restart(p)
-	}
-	class := rtp.Unknown
-	if p.Kind != Opaque {
-		class = rtp.Classify(data)
-		if class == rtp.STUN {
-			w.stun(l)
-			return
-		}
 	}
 	sealed, ok := false, true
 	if p.Kind != Opaque {
@@ -65,8 +76,12 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	w.forward(l, hearers, class, data)
 }
 
-// stun is where a leg with an ICE agent would hand over to it.
-func (w *worker) stun(l *Leg) { l.drop(DropSTUN) }
+// stun hands a STUN packet to the ICE agent.
+func (w *worker) stun(l *Leg, p *plan, data []byte, from netip.AddrPort) {
+	if p.Link == nil || !p.Link.stun(l, data, from) {
+		l.drop(DropSTUN)
+	}
+}
 
 // open turns a datagram that is not STUN into a valid clear one, or drops it. Sealed tells whether it proves that its sender
 // has the SRTP keys.
@@ -74,7 +89,7 @@ func (w *worker) open(l *Leg, p *plan, class rtp.Class, data []byte, from netip.
 	why := DropForeign
 	if class == rtp.RTP || class == rtp.RTCP {
 		// Strangers must not cost as much as deciphering does.
-		if l.learn.closed && !l.learn.admits(p, from) {
+		if l.stranger(p, from) {
 			w.refuse(l, from)
 			return nil, false, false
 		}
@@ -105,8 +120,23 @@ func (w *worker) inspect(kind Kind, class rtp.Class, data []byte) (why Drop, ok 
 	return DropGarbage, false
 }
 
+// stranger tells whether a source is known not to be the peer before anything else is known of the packet.
+func (l *Leg) stranger(p *plan, from netip.AddrPort) bool {
+	if allowed := l.allowed.Load(); allowed != nil {
+		return !slices.Contains(*allowed, from)
+	}
+	return l.learn.closed && !l.learn.admits(p, from)
+}
+
 // admit checks the source of a packet and learns from it.
 func (w *worker) admit(l *Leg, p *plan, from netip.AddrPort, sealed bool) bool {
+	if allowed := l.allowed.Load(); allowed != nil {
+		if slices.Contains(*allowed, from) {
+			return true
+		}
+		w.refuse(l, from)
+		return false
+	}
 	v, changed := l.learn.see(p, from, w.now)
 	if sealed && v == accept && p.Learning != LearnOff && l.learn.confirm(from) {
 		changed = true
@@ -228,9 +258,16 @@ func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool,
 	if to.closed.Load() {
 		return false, DropSinkClosed
 	}
+	via := to
+	if r := to.route.Load(); r != nil {
+		via = r.via
+	}
 	address, _ := to.destination(false)
-	if address == nil {
+	switch {
+	case address == nil:
 		return false, DropNoDestination
+	case via.closed.Load():
+		return false, DropSinkClosed
 	}
 	if w.out.n == batchSize {
 		w.flush()
@@ -244,7 +281,7 @@ func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool,
 		}
 	}
 	n := w.out.n
-	w.out.via[n], w.out.to[n], w.out.data[n] = to, address, data
+	w.out.via[n], w.out.leg[n], w.out.to[n], w.out.data[n] = via, to, address, data
 	w.out.n++
 	return true, 0
 }
@@ -254,7 +291,7 @@ func (w *worker) flush() {
 	b := w.out
 	for i := 0; i < b.n; {
 		via, end := b.via[i], i+1
-		for end < b.n && b.via[end] == via {
+		for end < b.n && b.via[end] == via && b.leg[end] == b.leg[i] {
 			end++
 		}
 		sent, err := via.sock.send(b, i, end)
@@ -263,7 +300,9 @@ func (w *worker) flush() {
 			for _, data := range b.data[i : i+sent] {
 				bytes += len(data)
 			}
-			via.count.out.add(uint64(sent), uint64(bytes))
+			if of := b.leg[i]; of != nil {
+				of.count.out.add(uint64(sent), uint64(bytes))
+			}
 			i += sent
 		}
 		if err != nil || sent == 0 {

@@ -89,6 +89,11 @@ type Settings struct {
 	ClockRate uint32
 	// UserspaceReason, when not empty, keeps the flow out of the kernel and says why.
 	UserspaceReason string
+	// Link takes the STUN packets that arrive; nil: there is no ICE.
+	Link *Link
+	// Primary is the leg whose packets those of this one are, when this is another local address of the same media. Then
+	// only Kind, Link and TOS matter.
+	Primary *Leg
 	// Secure lets no packet pass in clear, in either direction.
 	Secure bool
 	// Keys are the SRTP keys. When Secure is set and there are none, those of SetKeys stay.

@@ -53,7 +53,8 @@ type outBatch struct {
 	n    int
 	data [batchSize][]byte
 	to   [batchSize]*endpoint
-	via  [batchSize]*Leg
+	via  [batchSize]*Leg // whose socket sends
+	leg  [batchSize]*Leg // whose counts it goes to; nil: nobody's
 
 	rooms [batchSize][]byte // where packets are built that are not sent as they came
 

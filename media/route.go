@@ -1,0 +1,73 @@
+package media
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+)
+
+// route is how the packets of a leg leave: by a leg of the same media, its own or one on another address. It is immutable.
+type route struct {
+	via *Leg
+	to  *endpoint
+}
+
+// maxAllowed bounds the sources that ICE may let in: a party has few addresses, and each had to show our password.
+const maxAllowed = 32
+
+// setRoute sends the leg's packets another way from now on.
+func (l *Leg) setRoute(r *route) {
+	if r != nil && r.via.worker != l.worker {
+		r.via.shared.Store(true)
+	}
+	l.route.Store(r)
+	l.plane.offload.changed(l)
+}
+
+// detours tells whether the leg's packets leave by another one.
+func (l *Leg) detours() bool {
+	r := l.route.Load()
+	return r != nil && r.via != l
+}
+
+// allow lets packets of a source in.
+func (l *Leg) allow(source netip.AddrPort) {
+	for {
+		old := l.allowed.Load()
+		var next []netip.AddrPort
+		if old != nil {
+			if slices.Contains(*old, source) {
+				return
+			}
+			next = slices.Clone(*old)
+			if len(next) == maxAllowed {
+				next = next[1:]
+			}
+		}
+		next = append(next, source)
+		if l.allowed.CompareAndSwap(old, &next) {
+			l.plane.offload.changed(l)
+			return
+		}
+	}
+}
+
+// Send sends a packet that is not media by the leg's socket, after those that the worker is busy with. It keeps nothing of
+// pkt, and does not count it.
+func (l *Leg) Send(pkt []byte, to netip.AddrPort) {
+	if !usable(to, l.local) {
+		l.drop(DropNoDestination)
+		return
+	}
+	data, address := bytes.Clone(pkt), newEndpoint(to)
+	l.worker.do(func() {
+		if l.closed.Load() {
+			return
+		}
+		w := l.worker
+		w.flush()
+		w.out.via[0], w.out.leg[0], w.out.to[0], w.out.data[0] = l, nil, address, data
+		w.out.n = 1
+		w.flush()
+	})
+}
