@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -43,12 +44,13 @@ func (c *checker) run() {
 		for {
 			_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 			n, from, err := c.conn.ReadFromUDPAddrPort(buf)
-			switch nerr, timeout := err.(net.Error); {
+			var failure net.Error
+			switch {
 			case err == nil && rtp.Classify(buf[:n]) == rtp.STUN:
 				c.agent.Handle(0, buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
 			case err == nil:
 				c.media <- append([]byte(nil), buf[:n]...)
-			case !timeout || !nerr.Timeout():
+			case !errors.As(err, &failure) || !failure.Timeout():
 				return
 			}
 			c.agent.Tick(time.Now())
