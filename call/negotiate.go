@@ -313,7 +313,7 @@ func (d *draft) hear(m *Media, s section, req *Request) error {
 func (d *draft) believed(conn *sdp.Connection, req *Request) (addr netip.Addr, told bool) {
 	fromMessage := req.Source == AddressFromMessage || req.Source == AddressDefault && d.call.manager.cfg.SIPSource
 	switch {
-	case fromMessage && req.ReceivedFrom.IsValid():
+	case req.ReceivedFrom.IsValid() && (fromMessage || conn == nil):
 		return req.ReceivedFrom.Unmap(), false
 	case conn != nil:
 		return conn.Addr.Unmap(), true
