@@ -2,6 +2,7 @@ package call
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/weir-media/weir/media"
 )
@@ -35,6 +36,9 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp bo
 	}
 	s.Sinks = p.sinks(party, m, Ref{party.ID, index})
 	s.Treatment = p.treatment(party, m, s.Sinks)
+	if p.recrypts(party, m, Ref{party.ID, index}) {
+		s.UserspaceReason = "SRTP"
+	}
 	return s
 }
 
@@ -56,6 +60,14 @@ func (p *Plan) sinks(party *Party, m *Media, r Ref) []media.Sink {
 		}
 	}
 	return sinks
+}
+
+// recrypts tells whether somebody who hears a media cannot be sent its packets as they are.
+func (p *Plan) recrypts(party *Party, m *Media, r Ref) bool {
+	if party.Echo == EchoSelf && m.Security.Keying != Plain {
+		return true
+	}
+	return slices.ContainsFunc(p.hearers(r), func(r Ref) bool { return !m.Security.Passes(&p.media(r).Security) })
 }
 
 // receives tells whether the media may be sent what a subscription brings.

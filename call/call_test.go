@@ -371,8 +371,8 @@ func TestRefusals(t *testing.T) {
 	m, _ := newManager(t, nil)
 	must(t)(m.Offer(request(t, "known", "a", "", describe("127.0.0.1", 4000))))
 	noAddress := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
-	secure := request(t, "s", "a", "", describe("127.0.0.1", 4000))
-	secure.Protocol = sdp.ProtoSAVP
+	fax := request(t, "s", "a", "", describe("127.0.0.1", 4000))
+	fax.Protocol = sdp.ProtoUDPTL
 	for _, c := range []struct {
 		name string
 		want error
@@ -394,8 +394,8 @@ func TestRefusals(t *testing.T) {
 			_, err := m.Offer(request(t, "new", "a", "", noAddress))
 			return err
 		}},
-		{"an offer that needs keys we do not hold", call.ErrRewrite, func() error {
-			_, err := m.Offer(secure)
+		{"an offer of speech as fax", call.ErrRewrite, func() error {
+			_, err := m.Offer(fax)
 			return err
 		}},
 		{"a query of an unknown call", call.ErrUnknownCall, func() error {
@@ -427,9 +427,9 @@ func TestFailedReofferLeavesTheCallAsItWas(t *testing.T) {
 	must(t)(m.Offer(request(t, "c1", "a", "", describe("127.0.0.1", 4000))))
 	must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", 4002))))
 	before := plane.Pools()[0].Used
-	bad := describe("127.0.0.1", 4000, "m=video 5000 RTP/SAVP 99", "a=rtpmap:99 H264/90000")
+	bad := describe("127.0.0.1", 4000, "m=video 5000 RTP/AVP 99", "a=rtpmap:99 H264/90000")
 	req := request(t, "c1", "a", "b", bad)
-	req.Protocol = sdp.ProtoAVP
+	req.Protocol = sdp.ProtoUDPTL
 	if _, err := m.Offer(req); !errors.Is(err, call.ErrRewrite) {
 		t.Fatalf("got %v", err)
 	}

@@ -1,30 +1,27 @@
 package call
 
-import (
-	"slices"
+import "github.com/weir-media/weir/sdp"
 
-	"github.com/weir-media/weir/sdp"
-)
-
-// keys writes the lines that agree on SRTP keys.
+// keys writes the lines that agree on SRTP keys. Those of the sender are between it and us.
 func (t *telling) keys() {
-	t.out.Setup, t.out.Fingerprints, t.out.TLSID = "", nil, ""
-	t.out.Crypto = nil
-	if t.out.Protocol.IsSecure() {
-		// Both ends hold the keys and Weir passes on what they encrypted, so that the keys pass as they are, too.
-		t.out.Crypto = unpadded(t.said.Crypto)
-		t.out.Setup, t.out.TLSID = t.said.SetupOf(t.fm.session), t.said.TLSIDOf(t.fm.session)
-		t.out.Fingerprints = t.said.FingerprintsOf(t.fm.session)
-	}
-}
-
-// unpadded writes keys without the padding of base64, which some ends do not take (RFC 4568, section 6.1).
-func unpadded(lines []sdp.Crypto) []sdp.Crypto {
-	out := slices.Clone(lines)
-	for i := range out {
-		if keys, err := out[i].Keys(); err == nil {
-			out[i].KeyParams = sdp.FormatKeys(keys, false)
+	t.out.Setup, t.out.Fingerprints, t.out.TLSID, t.out.Crypto = "", nil, "", nil
+	s := &t.tm.Security
+	if s.tellsSDES {
+		for i := range s.told {
+			t.out.Crypto = append(t.out.Crypto, s.told[i].text(&t.req.SDES))
 		}
 	}
-	return out
+	if !s.tellsDTLS {
+		return
+	}
+	print := s.DTLS.Certificate.Fingerprint(s.DTLS.hash)
+	t.out.Fingerprints = []sdp.Fingerprint{{Hash: print.Hash.String(), Value: print.Value()}}
+	t.out.Setup = s.DTLS.Setup
+	if t.offer {
+		// Whatever the role is now: the choice is the answerer's (RFC 5763, section 5).
+		t.out.Setup = sdp.SetupActpass
+	}
+	if !t.req.DTLS.NoTLSID {
+		t.out.TLSID = s.DTLS.TLSID
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-media/weir/dtls"
 	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/sdp"
 )
@@ -39,8 +40,11 @@ type Config struct {
 	Learning media.Learning // default for parties whose request does not say
 	// RelayForeign relays packets of sources other than the learnt one, too, unless a message asks for strict source.
 	RelayForeign bool
-	TOS          uint8 // of relayed packets, unless the request says otherwise
-	SIPSource    bool  // take the signalling source for the media address by default
+	TOS          uint8              // of relayed packets, unless the request says otherwise
+	Certificates *dtls.Certificates // for DTLS-SRTP; nil: there is none
+	DTLSPassive  bool               // prefer to be the server
+
+	SIPSource bool // take the signalling source for the media address by default
 }
 
 // Manager owns all calls. Its methods are safe for concurrent use.

@@ -34,6 +34,7 @@ func (m *Manager) Offer(req *Request) (string, error) {
 // Answer carries out the answer of req.ToTag to the latest offer of req.FromTag and returns the description for the
 // latter. It fails as Offer does, and with ErrUnknownCall.
 func (m *Manager) Answer(req *Request) (string, error) {
+	req.answer = true
 	return m.signal(req, false, (*draft).answer)
 }
 
@@ -208,9 +209,8 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	tm.Type, tm.Opaque, tm.Foreign, tm.Rejected = fm.Type, fm.Opaque, fm.Foreign, fm.Rejected
 	fm.Protocol = s.Protocol
 	tm.Protocol = towards(tm, s.Protocol, req.Protocol)
-	if fm.Protocol.IsSecure() != tm.Protocol.IsSecure() || fm.Opaque != !tm.Protocol.IsRTP() {
-		return fmt.Errorf("%w: %s towards %s would need Weir to hold the SRTP keys, which it does not do yet",
-			ErrRewrite, fm.Protocol, tm.Protocol)
+	if fm.Opaque != !tm.Protocol.IsRTP() {
+		return fmt.Errorf("%w: %s cannot become %s", ErrRewrite, fm.Protocol, tm.Protocol)
 	}
 	fm.negotiateMux(tm, s.RTCPMux, req.RTCPMux)
 
@@ -232,6 +232,9 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	}
 	if err := d.open(to, tm, d.family(to.Interface, family, known)); err != nil {
 		return err
+	}
+	if !fm.Opaque {
+		d.secureOffer(fm, tm, s, req)
 	}
 	subscribe(tm, Ref{from.ID, i})
 	if !slices.ContainsFunc(fm.Hears, func(s Subscription) bool { return !s.Added }) {
@@ -257,6 +260,10 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 			om.dropLegs()
 		}
 		return nil
+	}
+	if !am.Opaque && !om.Opaque {
+		answerProtocol(am, om, s.Protocol, req)
+		d.secureAnswer(am, om, s, req)
 	}
 	// From here on the two talk to each other; branches that also rang hear the offerer no longer.
 	for _, p := range d.plan.Parties {
@@ -346,19 +353,6 @@ func (m *Media) negotiateMux(to *Media, offered bool, ctl RTCPMux) {
 	}
 	to.Mux = to.Mux || ctl.Require
 	to.MuxTold = to.Mux || ctl.Offer || offered && !ctl.Demux && !ctl.Reject
-}
-
-// towards picks the protocol to speak with a party: as asked, else as it has spoken itself, else the sender's.
-func towards(m *Media, sender, asked sdp.Protocol) sdp.Protocol {
-	switch {
-	case !sender.IsRTP():
-		return sender
-	case asked != "":
-		return asked
-	case m.Section != nil && m.Section.Protocol.IsSecure() == sender.IsSecure():
-		return m.Section.Protocol
-	}
-	return sender
 }
 
 // logical returns the name of an interface that exists: the one asked for, else the default one. A proxy whose names do

@@ -56,6 +56,7 @@ type Media struct {
 	Foreign  bool // not over UDP: its section is passed on as it is, and it has no legs
 
 	RTP, RTCP Component
+	Security  Security
 	Hears     []Subscription // whose media this party receives here
 
 	MuxOffered bool // the party offered rtcp-mux

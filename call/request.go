@@ -15,6 +15,8 @@ type Request struct {
 	ViaBranch string
 	SDP       *sdp.Description // belongs to the call from here on; nobody writes to it
 	Options
+
+	answer bool
 }
 
 // Options are what an offer or answer may ask for beside its description. The zero value asks for nothing.
@@ -34,10 +36,17 @@ type Options struct {
 	Handover       bool
 	Unidirectional bool
 
-	Protocol sdp.Protocol // towards the receiver; empty keeps what there is, or follows the sender
-	RTCPMux  RTCPMux
-	FullRTCP bool // a=rtcp with the address
-	NoRTCP   bool // no a=rtcp at all
+	Protocol       sdp.Protocol // towards the receiver; empty keeps what there is, or follows the sender
+	AcceptProtocol bool         // an answer may change the protocol towards the offerer
+	RTCPMux        RTCPMux
+	FullRTCP       bool // a=rtcp with the address
+	NoRTCP         bool // no a=rtcp at all
+
+	SDES    SDES
+	DTLS    DTLSControl
+	OSRTP   OSRTP
+	Recrypt bool // never pass on what the other side has encrypted
+	Reset   bool // forget what the receiver of the offer was found not to be able to do
 
 	Codecs      Codecs
 	Attributes  []AttributeChange

@@ -20,6 +20,7 @@ import (
 	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/cli"
 	"github.com/weir-media/weir/control/ng"
+	"github.com/weir-media/weir/dtls"
 	"github.com/weir-media/weir/fastpath"
 	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/ngproto"
@@ -39,6 +40,8 @@ type Daemon struct {
 	disp  *ng.Dispatcher
 	ways  []way
 	cli   *cli.Server
+
+	certificates *dtls.Certificates
 }
 
 // New builds a daemon from complete options. Its errors say what to change. What it tells the operator goes to out, its log to
@@ -66,7 +69,9 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err := d.openPlanes(interfaces); err != nil {
 		return d, err
 	}
-	d.openCalls()
+	if err := d.openCalls(); err != nil {
+		return d, err
+	}
 	d.announce(out, interfaces)
 	return d, nil
 }
@@ -108,19 +113,28 @@ func quarantine(n int) time.Duration {
 	return seconds(n)
 }
 
-func (d *Daemon) openCalls() {
+func (d *Daemon) openCalls() error {
 	learning, _ := d.opts.learning() // checked by Complete
 	o := d.opts
+	cfg, err := o.DTLS.certificate()
+	if err != nil {
+		return err
+	}
+	if d.certificates, err = dtls.NewCertificates(cfg); err != nil {
+		return err
+	}
 	d.calls = call.NewManager(call.Config{
 		Plane: d.plane, Log: d.log,
 		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		RelayForeign: o.Foreign == foreignRelay,
+		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive,
 	})
 	d.disp = ng.NewDispatcher(ng.Config{
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
 	})
+	return nil
 }
 
 // listenCLI opens the control socket. A place that cannot be had is an error only if the operator named it: several
@@ -149,6 +163,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { d.disp.Run(ctx); return nil })
+	group.Go(func() error {
+		d.certificates.Run(ctx, func(err error) { d.log.Error("the DTLS certificate cannot be renewed", "err", err) })
+		return nil
+	})
 	for _, w := range d.ways {
 		group.Go(func() error { return w.Serve(ctx, d.disp) })
 	}

@@ -48,6 +48,8 @@ type Options struct {
 	MaxSessions                                                     int
 	Workers                                                         int
 
+	DTLS dtlsOptions
+
 	FastPath   string
 	Table      int
 	NoFallback bool
@@ -113,6 +115,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ConfigFile, "config-file", o.ConfigFile, "configuration file; \"none\" reads none")
 	fs.StringVar(&o.Templates, "templates", "", "section of the configuration file with signalling templates")
 	fs.StringVar(&o.ConfigSection, "config-section", o.ConfigSection, "section of the configuration file")
+	o.DTLS.register(fs)
 	registerPeerOptions(fs)
 }
 
@@ -246,6 +249,9 @@ func (o *Options) check() error {
 	}
 	if o.Foreign != foreignRefuse && o.Foreign != foreignRelay {
 		return fmt.Errorf("--foreign-sources %q is neither refuse nor relay", o.Foreign)
+	}
+	if _, err := o.DTLS.certificate(); err != nil {
+		return err
 	}
 	_, err := o.learning()
 	return err

@@ -24,10 +24,10 @@ dtmf-no-log-injects! media-num-threads codec-num-threads kernel-num-threads kern
 poller-per-thread! timer-accuracy io-uring! io-uring-buffers max-recv-iters socket-cpu-affinity scheduling priority
 idle-scheduling idle-priority evs-lib-path codec-chain-lib-path codec-chain-runners codec-chain-concurrency
 codec-chain-async codec-chain-nonblock! codec-chain-interval codec-chain-opus-application codec-chain-opus-complexity
-dtls-passive! max-load max-cpu max-bandwidth homer homer-protocol homer-id homer-disable-rtcp-stats! homer-enable-ng!
+max-load max-cpu max-bandwidth homer homer-protocol homer-id homer-disable-rtcp-stats! homer-enable-ng!
 homer-ng-capture-proto recording-dir recording-method recording-format record-egress! record-both! iptables-chain
 codecs! mysql-host mysql-port mysql-user mysql-pass mysql-query jitter-buffer jb-clock-drift! jb-adaptive!
-jb-adaptive-min jb-adaptive-max dtls-rsa-key-size dtls-cert-cipher dtls-mtu dtls-ciphers dtls-signature software-id
+jb-adaptive-min jb-adaptive-max dtls-mtu dtls-ciphers software-id
 dtx-delay max-dtx dtx-buffer dtx-lag dtx-shift dtx-cn-params amr-dtx evs-dtx silence-detect cn-payload player-cache!
 kernel-player kernel-player-media preload-media-files media-files-reload media-files-expire expiry-timer
 preload-db-media db-media-reload db-media-expire db-media-cache preload-db-cache db-cache-reload cache-media-reload

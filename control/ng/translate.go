@@ -25,6 +25,12 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 			Handover:       f.MediaHandover,
 			Unidirectional: f.Unidirectional,
 			Protocol:       sdp.Protocol(req.Transport),
+			AcceptProtocol: req.AcceptProto,
+			SDES:           sdes(&f.SDES),
+			DTLS:           dtlsControl(req),
+			OSRTP:          osrtp(&f.OSRTP),
+			Recrypt:        f.Recrypt,
+			Reset:          f.Reset,
 			RTCPMux: call.RTCPMux{
 				Offer: f.RTCPMux.Offer, Require: f.RTCPMux.Require, Demux: f.RTCPMux.Demux, Accept: f.RTCPMux.Accept,
 				Reject: f.RTCPMux.Reject,

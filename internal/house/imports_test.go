@@ -18,7 +18,7 @@ var mayImport = map[string][]string{
 	"codec":       {"rtp"},
 	"media":       {"rtp", "srtp", "ice", "dtls", "codec", "fastpath"},
 	"recording":   {"rtp", "codec", "media"},
-	"call":        {"sdp", "media", "rtp", "codec"},
+	"call":        {"sdp", "media", "rtp", "codec", "srtp", "ice", "dtls"},
 	"store":       {"call"},
 	"control/ng":  {"call", "ngproto", "media", "sdp"},
 	"control/cli": {"call", "media"},
