@@ -55,7 +55,11 @@ func (p *Plan) sinks(party *Party, m *Media, r Ref) []media.Sink {
 				if sub.Ref != r || !sink.receives(sub) || !sub.Added && party.Echo != EchoOff {
 					continue
 				}
-				sinks = append(sinks, media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect()})
+				to := media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect()}
+				if sub.OnlyRTCP {
+					to.RTP = nil
+				}
+				sinks = append(sinks, to)
 			}
 		}
 	}
@@ -78,7 +82,7 @@ func (m *Media) receives(s *Subscription) bool {
 	case m.held:
 		return false // an unspecified address must not be sent anything (RFC 3264, section 8.4)
 	}
-	return !s.Added || m.direction().Receives()
+	return !s.Added || s.OnlyRTCP || m.direction().Receives()
 }
 
 // rtcpLeg returns the leg by which RTCP reaches the party.

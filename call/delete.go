@@ -93,6 +93,9 @@ func (c *Call) doomed(req *DeleteRequest) []*Party {
 // alone tells whether nobody is left for the party to talk to once the doomed are gone: of those it hears or is heard by, and
 // if there are none of the branches it was offered to or by.
 func (p *Plan) alone(party *Party, doomed []*Party) bool {
+	if party.Role == RolePublisher || party.Role == RoleCreated {
+		return false // it came on its own
+	}
 	company := slices.DeleteFunc(slices.Clone(p.Parties), func(q *Party) bool {
 		return q == party || !hears(party, q.ID) && !hears(q, party.ID)
 	})
@@ -105,6 +108,12 @@ func (p *Plan) alone(party *Party, doomed []*Party) bool {
 // drop takes parties out of a call that goes on without them.
 func (c *Call) drop(doomed []*Party) {
 	d := c.draft()
+	d.remove(doomed)
+	d.commit()
+}
+
+// remove takes parties out of the plan.
+func (d *draft) remove(doomed []*Party) {
 	gone := make(map[PartyID]bool)
 	for _, p := range doomed {
 		gone[p.ID] = true
@@ -115,5 +124,4 @@ func (c *Call) drop(doomed []*Party) {
 			m.forget(func(s Subscription) bool { return gone[s.Party] })
 		}
 	}
-	d.commit()
 }

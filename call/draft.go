@@ -19,14 +19,32 @@ func (c *Call) draft() *draft {
 
 // addParty appends a party.
 func (d *draft) addParty(p *Party) (*Party, error) {
-	if len(d.plan.Parties) == MaxParties {
-		return nil, fmt.Errorf("%w: the call has %d parties, the most it may have", ErrDialogue, MaxParties)
+	dialogue, limit := p.Role == RoleDialogue, MaxOthers
+	if dialogue {
+		limit = MaxParties
+	}
+	count := 0
+	for _, q := range d.plan.Parties {
+		if (q.Role == RoleDialogue) == dialogue {
+			count++
+		}
+	}
+	if count >= limit {
+		return nil, fmt.Errorf("%w: the call has %d parties, the most it may have", ErrDialogue, limit)
 	}
 	d.plan.lastID++
 	p.ID = d.plan.lastID
 	p.Handling.Open = d.call.manager.cfg.RelayForeign
 	d.plan.Parties = append(d.plan.Parties, p)
 	return p, nil
+}
+
+// number gives a media its place among all medias of the call, once.
+func (d *draft) number(m *Media) {
+	if m.serial == 0 {
+		d.plan.lastSerial++
+		m.serial = d.plan.lastSerial
+	}
 }
 
 // open gives the media a port pair of the address family on the party's interface, unless it has one.

@@ -17,6 +17,12 @@ var (
 	ErrNoAddress  = errors.New("no party has told the address")
 	ErrNoTag      = errors.New("no party has the from-tag")
 
+	ErrNoMedia       = errors.New("no party with media is selected")
+	ErrNoHearer      = errors.New("to-tag not found")
+	ErrNoSource      = errors.New("from-tag not found")
+	ErrNotSubscribed = errors.New("no such subscription")
+	ErrRefused       = errors.New("the answer does not fit the offer")
+
 	ErrNoFlowTag       = errors.New("media flow not found: to-tag not found")
 	ErrNoFlowLabel     = errors.New("media flow not found: to-label not found")
 	ErrNoFlow          = errors.New("media flow not found: to-tag not subscribed")

@@ -12,8 +12,9 @@ import (
 
 // Caps of a call. What comes in one SIP message must not be able to take the ports of all other calls.
 const (
-	MaxSections = 64 // m= sections of a description
-	MaxParties  = 32 // of a call, and as many aliases of each
+	MaxSections = 64  // m= sections of a description
+	MaxParties  = 32  // of a call by offers and answers, and as many aliases of each
+	MaxOthers   = 256 // parties of a call that came in by other commands
 )
 
 // muxAnswer is what the offerer of rtcp-mux will be told.
@@ -199,6 +200,8 @@ func sections(desc *sdp.Description) []section {
 
 func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) error {
 	fm, tm := from.at(i), to.at(i)
+	d.number(fm)
+	d.number(tm)
 	if err := d.hear(fm, s, req); err != nil {
 		return err
 	}

@@ -20,7 +20,8 @@ type Plan struct {
 	Manipulation Manipulation // of all parties
 	DropTraffic  bool
 
-	lastID PartyID
+	lastID     PartyID
+	lastSerial uint32
 }
 
 // Party is one end of the call: a tag, or the branch of an offer nobody has answered yet.
@@ -30,6 +31,7 @@ type Party struct {
 	Aliases   []string // further tags that turned out to be this party
 	ViaBranch string
 	Label     string
+	Role      Role
 	Interface string // logical interface that faces it; empty is the default one
 	Created   time.Time
 	OfferedBy PartyID // who made the offer that brought this party in; 0: it came with an offer of its own
@@ -44,6 +46,17 @@ type Party struct {
 
 	told told
 }
+
+// Role says how a party came into the call.
+type Role uint8
+
+// The roles.
+const (
+	RoleDialogue   Role = iota // by offer and answer
+	RoleSubscriber             // to hear others
+	RolePublisher              // to be heard by others
+	RoleCreated                // by an offer of ours
+)
 
 // Media is one m= section of a party.
 type Media struct {
@@ -64,6 +77,10 @@ type Media struct {
 	Mux        bool // rtcp-mux is agreed with the party
 	muxAnswer  muxAnswer
 
+	serial   uint32      // counts the medias of the call, from 1
+	source   Ref         // of a subscriber's media: whom it is there to hear
+	accepted []sdp.Codec // of a publisher's media: what it was answered
+
 	session *sdp.Session // that Section stands in
 	family  int          // 4 or 6, of the address in Section
 	held    bool         // on hold by an unspecified address
@@ -80,6 +97,8 @@ type Subscription struct {
 	Ref
 	Added          bool // beside offer and answer, by subscribe, connect or mesh
 	Block, Silence bool // of this flow alone, as in Manipulation
+	OnlyRTCP       bool
+	Egress         bool // as the peers of the source get it, not as it comes
 }
 
 // Component is the RTP or the RTCP half of a media.

@@ -181,6 +181,10 @@ var commands = map[ngproto.Command]command{
 	ngproto.Query:     {run: (*Dispatcher).query, unknownCall: ngproto.ReasonUnknownCall},
 	ngproto.ListCalls: {run: (*Dispatcher).list},
 
+	ngproto.SubscribeRequest: {(*Dispatcher).subscribeRequest, ngproto.ReasonUnknownCallIDs},
+	ngproto.SubscribeAnswer:  {(*Dispatcher).subscribeAnswer, ngproto.ReasonUnknownCallID},
+	ngproto.Unsubscribe:      {(*Dispatcher).unsubscribe, ngproto.ReasonUnknownCallID},
+
 	ngproto.BlockDTMF:       {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
 	ngproto.UnblockDTMF:     {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
 	ngproto.BlockMedia:      {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},

@@ -1,0 +1,401 @@
+package call
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/weir-media/weir/sdp"
+)
+
+// SubscribeRequest asks for a description that offers the media of some parties to another one.
+type SubscribeRequest struct {
+	// Request names the call and in ToTag the party that is to hear, made up when empty; its options are of the description.
+	Request
+	Sources Selection // whom to hear
+	Label   string    // of the party that is to hear
+
+	Bidirectional bool // those parties hear it, too
+	Inactive      bool // offered, but nothing flows
+	Mix           bool // one section per media type for all sources
+	RTCPMirror    bool // RTCP of the party goes to the sources
+	Egress        bool // the media is wanted as the sources' peers get it
+	Labels        bool // each section gets a label that is unique in the call (RFC 7866, section 8.3)
+}
+
+// Subscribed is what came of a SubscribeRequest.
+type Subscribed struct {
+	SDP     string
+	ToTag   string
+	Sources []Source
+}
+
+// Source is a party with those of its medias that are heard.
+type Source struct {
+	Tag, Label string
+	Media      []SourceMedia
+}
+
+// SourceMedia is one of them.
+type SourceMedia struct {
+	Index int // of the section, from 0
+	Type  string
+	Label string        // of the section that offers it
+	Mode  sdp.Direction // of the source's section, as we see it
+}
+
+// Subscribe carries out a SubscribeRequest. What the party heard by an earlier one, it hears no longer. It fails with
+// ErrUnknownCall, the errors of a selection, ErrNoMedia when nothing is there to be heard, and those of Offer.
+func (m *Manager) Subscribe(req *SubscribeRequest) (*Subscribed, error) {
+	var result *Subscribed
+	err := m.change(req.CallID, func(d *draft) (err error) {
+		result, err = d.subscribe(req)
+		return err
+	})
+	return result, err
+}
+
+func (d *draft) subscribe(req *SubscribeRequest) (*Subscribed, error) {
+	sources, err := d.sources(&req.Sources, req.ToTag)
+	if err != nil {
+		return nil, err
+	}
+	to, err := d.hearer(req)
+	if err != nil {
+		return nil, err
+	}
+	d.plan.unsubscribe(to, nil, true)
+	result := &Subscribed{ToTag: to.Tag}
+	out := &sdp.Description{}
+	for _, from := range sources {
+		if from == to {
+			continue
+		}
+		src := Source{Tag: from.Tag, Label: from.Label}
+		for i, fm := range from.Media {
+			if !fm.heardOf() {
+				continue
+			}
+			if err := d.hearMedia(to, Ref{from.ID, i}, fm, req); err != nil {
+				return nil, fmt.Errorf("media %d of %q: %w", i+1, from.Tag, err)
+			}
+			label := ""
+			if req.Labels {
+				label = fm.uniqueLabel()
+			}
+			src.Media = append(src.Media, SourceMedia{Index: i, Type: fm.Type, Label: label, Mode: fm.direction().Reverse()})
+		}
+		if len(src.Media) > 0 {
+			result.Sources = append(result.Sources, src)
+		}
+	}
+	if len(result.Sources) == 0 {
+		return nil, ErrNoMedia
+	}
+	d.tellSubscription(out, to, req)
+	result.SDP = to.tell(out, req.Replace, editor(req.Attributes))
+	return result, nil
+}
+
+// sources returns the parties a request wants to hear. All of them are those of offers and answers, but for the one itself.
+func (d *draft) sources(sel *Selection, self string) ([]*Party, error) {
+	if sel.All {
+		return slices.DeleteFunc(slices.Clone(d.plan.Parties), func(p *Party) bool {
+			return p.Role != RoleDialogue || p == d.plan.byTag(self)
+		}), nil
+	}
+	found, err := d.selected(sel)
+	if err == nil && len(found) == 0 {
+		err = ErrNoMedia
+	}
+	return found, err
+}
+
+// hearer finds or makes the party that is to hear.
+func (d *draft) hearer(req *SubscribeRequest) (*Party, error) {
+	to := d.plan.byTag(req.ToTag)
+	switch {
+	case to == nil:
+		tag := req.ToTag
+		if tag == "" {
+			tag = newID()
+		}
+		var err error
+		if to, err = d.addParty(&Party{Tag: tag, Role: RoleSubscriber, Interface: d.logical(req.ToInterface), Created: time.Now()}); err != nil {
+			return nil, err
+		}
+	case to.Role != RoleSubscriber:
+		return nil, fmt.Errorf("%w: %q is not a subscriber", ErrDialogue, req.ToTag)
+	}
+	if req.Label != "" {
+		to.Label = req.Label
+	}
+	return to, nil
+}
+
+// heardOf tells whether there is a media that can be subscribed to.
+func (m *Media) heardOf() bool {
+	return m.Section != nil && m.RTP.Leg != nil && !m.Rejected && !m.Foreign && !m.Hidden
+}
+
+// uniqueLabel tells the sections of a call apart.
+func (m *Media) uniqueLabel() string { return strconv.Itoa(int(m.serial) - 1) }
+
+// hearMedia subscribes a media of the party to that of a source: the one that heard it before, or a new one.
+func (d *draft) hearMedia(to *Party, source Ref, fm *Media, req *SubscribeRequest) error {
+	tm := to.hearing(source, fm, req.Mix)
+	if tm == nil {
+		tm = to.at(len(to.Media))
+		d.number(tm)
+		tm.source, tm.Type, tm.Opaque = source, fm.Type, fm.Opaque
+	}
+	if len(tm.Hears) == 0 {
+		if err := d.offerOurs(fm, to, tm, &req.Request); err != nil {
+			return err
+		}
+	}
+	tm.Hears = append(tm.Hears, Subscription{Ref: source, Added: true, Egress: req.Egress})
+	self := Ref{to.ID, slices.Index(to.Media, tm)}
+	switch {
+	case req.Bidirectional:
+		fm.Hears = append(fm.Hears, Subscription{Ref: self, Added: true})
+	case req.RTCPMirror:
+		fm.Hears = append(fm.Hears, Subscription{Ref: self, Added: true, OnlyRTCP: true})
+	}
+	return nil
+}
+
+// hearing returns the media of the party that is there for a source; with mix, for any source of its type.
+func (p *Party) hearing(source Ref, fm *Media, mix bool) *Media {
+	for _, m := range p.Media {
+		if m.source == source || mix && m.Type == fm.Type && len(m.Hears) > 0 {
+			return m
+		}
+	}
+	return nil
+}
+
+// offerOurs prepares a media for an offer that is made here, of what fm has.
+func (d *draft) offerOurs(fm *Media, to *Party, tm *Media, req *Request) error {
+	tm.Rejected = false
+	tm.Protocol = towards(tm, fm.Protocol, req.Protocol)
+	if fm.Protocol.IsSecure() != tm.Protocol.IsSecure() || fm.Opaque != !tm.Protocol.IsRTP() {
+		return fmt.Errorf("%w: %s cannot become %s", ErrRewrite, fm.Protocol, tm.Protocol)
+	}
+	tm.Mux = !req.RTCPMux.Demux && (tm.Mux || req.RTCPMux.Require)
+	tm.MuxTold = tm.Mux || req.RTCPMux.Offer || fm.MuxOffered && !req.RTCPMux.Demux && !req.RTCPMux.Reject
+	known := d.wantedFamily(req)
+	if known == 0 && tm.RTP.Leg != nil {
+		known = familyOf(tm.RTP.Leg.Local().Addr())
+	}
+	wanted := fm.family
+	if wanted == 0 {
+		wanted = 4
+	}
+	return d.open(to, tm, d.family(to.Interface, wanted, known))
+}
+
+// tellSubscription writes the offer of everything a party hears.
+func (d *draft) tellSubscription(out *sdp.Description, to *Party, req *SubscribeRequest) {
+	session := &sdp.Session{}
+	out.Sessions = []*sdp.Session{session}
+	var first *Party
+	several := false
+	for i, tm := range to.Media {
+		from, fm := d.plan.byID(tm.source.Party), d.plan.media(tm.source)
+		if len(tm.Hears) == 0 || fm == nil {
+			tm.dropLegs()
+			session.Media = append(session.Media, nothing(tm))
+			continue
+		}
+		if first == nil {
+			first = from
+		}
+		several = several || from != first
+		said := fm.Section.Clone()
+		said.Codecs = slices.Clone(d.plan.inUse(from, tm.source.Media))
+		ours := *fm
+		ours.Section = said
+		t := telling{from: from, to: to, fm: &ours, tm: tm, index: i, said: said, req: &req.Request, offer: true}
+		m := t.section()
+		m.Direction = req.direction(fm)
+		if req.Labels {
+			m.Label = fm.uniqueLabel()
+		}
+		session.Media = append(session.Media, m)
+	}
+	if s := first.Description.Sessions; len(s) > 0 {
+		session.Origin, session.Name, session.Timing = s[0].Origin, s[0].Name, s[0].Timing
+		if !several {
+			session.Info, session.Bandwidth, session.Other = s[0].Info, s[0].Bandwidth, s[0].Other
+		}
+	}
+	untangle(session)
+	appendAttributes(out, req.Attributes)
+}
+
+// direction returns what is offered of a source's media.
+func (req *SubscribeRequest) direction(fm *Media) sdp.Direction {
+	if req.Inactive {
+		return sdp.Inactive
+	}
+	dir := fm.direction()
+	return sdp.MakeDirection(dir.Sends(), req.Bidirectional && dir.Receives())
+}
+
+// untangle takes out the names of sections that come from several parties and are not unique together.
+func untangle(session *sdp.Session) {
+	seen := make(map[string]bool)
+	for _, m := range session.Media {
+		if m.Mid != "" && seen[m.Mid] {
+			for _, m := range session.Media {
+				m.Mid = ""
+			}
+			return
+		}
+		seen[m.Mid] = true
+	}
+}
+
+// nothing writes a section that keeps a place.
+func nothing(tm *Media) *sdp.Media {
+	said := &sdp.Media{Type: tm.Type, Protocol: tm.Protocol, Formats: []string{"0"}}
+	if tm.Section != nil {
+		said = tm.Section
+	}
+	return refusal(said, tm, true)
+}
+
+// inUse returns the codecs that are agreed with a party for its media, the way it was told them.
+func (p *Plan) inUse(party *Party, index int) []sdp.Codec {
+	m := party.Media[index]
+	if m.accepted != nil {
+		return m.accepted
+	}
+	for _, s := range m.Hears {
+		if s.Added {
+			continue
+		}
+		if peer := p.media(s.Ref); peer != nil && peer.Section != nil {
+			mine, theirs := m.Section.Codecs, peer.Section.Codecs
+			if len(theirs) < len(mine) { // theirs is the answer
+				mine, theirs = theirs, mine
+			}
+			return offered(mine, theirs)
+		}
+	}
+	return m.Section.Codecs
+}
+
+// SubscribeAnswer takes the answer of req.ToTag to the description of Subscribe. Unless lenient, it must accept every codec
+// of the sources. It fails with ErrUnknownCall, ErrNoHearer, ErrRefused, ErrIncompleteSDP or ErrNoPorts.
+func (m *Manager) SubscribeAnswer(req *Request, lenient bool) error {
+	return m.change(req.CallID, func(d *draft) error {
+		to := d.plan.byTag(req.ToTag)
+		if to == nil {
+			return fmt.Errorf("%w: %q", ErrNoHearer, req.ToTag)
+		}
+		return d.takeAnswer(to, req, lenient)
+	})
+}
+
+// takeAnswer takes a party's answer to an offer that was made here.
+func (d *draft) takeAnswer(to *Party, req *Request, lenient bool) error {
+	said := sections(req.SDP)
+	if len(said) > MaxSections {
+		return fmt.Errorf("%w: %d m= sections", ErrRefused, len(said))
+	}
+	for k, s := range said {
+		i := to.position(k)
+		if i >= len(to.Media) {
+			break // nobody offered that one
+		}
+		am := to.Media[i]
+		if am.RTP.Leg == nil {
+			continue
+		}
+		if err := d.hear(am, s, req); err != nil {
+			return fmt.Errorf("media %d: %w", k+1, err)
+		}
+		am.Mux = am.MuxTold && s.RTCPMux
+		if am.Rejected {
+			am.dropLegs()
+			continue
+		}
+		if !lenient && !d.plan.takes(am, s.Codecs) {
+			return fmt.Errorf("%w: media %d does not take every codec of its source", ErrRefused, k+1)
+		}
+	}
+	d.heed(to, req)
+	return nil
+}
+
+// takes tells whether an answer has all codecs that carry the media which m hears.
+func (p *Plan) takes(m *Media, answer []sdp.Codec) bool {
+	for _, s := range m.Hears {
+		from := p.byID(s.Party)
+		if from == nil || s.Media >= len(from.Media) || from.Media[s.Media].Section == nil {
+			continue
+		}
+		for _, c := range p.inUse(from, s.Media) {
+			if !supplemental(&c) && len(offered([]sdp.Codec{c}, answer)) == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// UnsubscribeRequest ends subscriptions of ToTag: all of them, or with FromTag those to that party.
+type UnsubscribeRequest struct {
+	CallID         string
+	FromTag, ToTag string
+	Bidirectional  bool // also those of the others to ToTag
+}
+
+// Unsubscribe carries out an UnsubscribeRequest. A party that was there to hear only and hears nothing any more is gone. It
+// fails with ErrUnknownCall, ErrNoHearer, ErrNoSource or ErrNotSubscribed.
+func (m *Manager) Unsubscribe(req *UnsubscribeRequest) error {
+	return m.change(req.CallID, func(d *draft) error {
+		to := d.plan.byTag(req.ToTag)
+		if to == nil {
+			return fmt.Errorf("%w: %q", ErrNoHearer, req.ToTag)
+		}
+		var from *Party
+		if req.FromTag != "" {
+			if from = d.plan.byTag(req.FromTag); from == nil {
+				return fmt.Errorf("%w: %q", ErrNoSource, req.FromTag)
+			}
+		}
+		if !d.plan.unsubscribe(to, from, req.Bidirectional) {
+			return fmt.Errorf("%w: %q", ErrNotSubscribed, req.ToTag)
+		}
+		if to.Role == RoleSubscriber && !slices.ContainsFunc(to.Media, func(m *Media) bool { return len(m.Hears) > 0 }) {
+			d.remove([]*Party{to})
+		}
+		return nil
+	})
+}
+
+// unsubscribe ends what a party hears beside offer and answer: of one other, or of all when that is nil. The others stop
+// hearing its RTCP, and with both ways what else of it they do. It reports whether there was anything.
+func (p *Plan) unsubscribe(party, other *Party, bothWays bool) (any bool) {
+	end := func(m *Media, which func(Subscription) bool) {
+		before := len(m.Hears)
+		m.forget(which)
+		any = any || len(m.Hears) < before
+	}
+	for _, m := range party.Media {
+		end(m, func(s Subscription) bool { return s.Added && (other == nil || s.Party == other.ID) })
+	}
+	for _, q := range p.Parties {
+		if other != nil && q != other {
+			continue
+		}
+		for _, m := range q.Media {
+			end(m, func(s Subscription) bool { return s.Added && s.Party == party.ID && (bothWays || s.OnlyRTCP) })
+		}
+	}
+	return any
+}
