@@ -1,0 +1,135 @@
+package dtls
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/logging"
+)
+
+// An attempt is one handshake of a session.
+type attempt struct {
+	role   Role
+	pipe   *pipe
+	cancel context.CancelFunc
+}
+
+// result is what a handshake leaves behind.
+type result struct {
+	keys        Keys
+	association *association
+	// unread are datagrams that came too late for the handshake.
+	unread [][]byte
+}
+
+// fragmentHeaders is what comes in front of a fragment of a handshake message; the library's MTU is without it.
+const fragmentHeaders = recordHeaderSize + handshakeHeaderSize
+
+// handshake runs until keys are there, the attempt has failed, or the context ends. Verify is given the peer's
+// certificate, which the peer has proved to own.
+func (a *attempt) handshake(ctx context.Context, cfg *Config, verify func(der []byte) error) (result, error) {
+	conn, err := a.open(cfg, verify)
+	if err != nil {
+		return result{}, err
+	}
+	if a.role == Active {
+		a.pipe.repeat()
+	}
+	err = conn.HandshakeContext(ctx)
+	unread, flight, next := a.pipe.detach()
+	// Ends the library's goroutines. Its close_notify goes nowhere.
+	_ = conn.Close()
+	switch {
+	case err == nil:
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded):
+		if a.role == Active && !a.pipe.wasHeard() {
+			return result{}, ErrUnanswered
+		}
+		return result{}, ErrTimeout
+	default:
+		return result{}, err
+	}
+	return a.finish(conn, unread, flight, next)
+}
+
+func (a *attempt) open(cfg *Config, verify func(der []byte) error) (*dtls.Conn, error) {
+	verifyFirst := func(certificates [][]byte, _ [][]*x509.Certificate) error {
+		if len(certificates) == 0 {
+			return errors.New("peer showed no certificate")
+		}
+		return verify(certificates[0])
+	}
+	offered := make([]dtls.SRTPProtectionProfile, len(cfg.Profiles))
+	for i, p := range cfg.Profiles {
+		offered[i] = dtls.SRTPProtectionProfile(p)
+	}
+	options := []dtls.Option{
+		dtls.WithCertificates(cfg.Certificate.pair),
+		dtls.WithCipherSuites(cfg.Ciphers.ids()...),
+		dtls.WithSRTPProtectionProfiles(offered...),
+		// Certificates are self-signed: the fingerprint is what vouches for them.
+		dtls.WithInsecureSkipVerify(true),
+		dtls.WithVerifyPeerCertificate(verifyFirst),
+		dtls.WithFlightInterval(cfg.Retransmit),
+		dtls.WithMTU(cfg.MTU - fragmentHeaders),
+		dtls.WithLoggerFactory(silent{}),
+	}
+	if a.role == Active {
+		var client []dtls.ClientOption
+		for _, o := range options {
+			client = append(client, o)
+		}
+		return dtls.ClientWithOptions(a.pipe, peer{}, client...)
+	}
+	server := []dtls.ServerOption{
+		dtls.WithClientAuth(dtls.RequireAnyClientCert), dtls.WithInsecureSkipVerifyHello(cfg.Verified),
+	}
+	for _, o := range options {
+		server = append(server, o)
+	}
+	return dtls.ServerWithOptions(a.pipe, peer{}, server...)
+}
+
+func (a *attempt) finish(conn *dtls.Conn, unread, flight [][]byte, next uint64) (result, error) {
+	state, ok := conn.ConnectionState()
+	if !ok || len(state.PeerCertificates) == 0 {
+		return result{}, errors.New("handshake ended without a state")
+	}
+	chosen, ok := conn.SelectedSRTPProtectionProfile()
+	profile := Profile(chosen)
+	if !ok || !profile.valid() {
+		return result{}, ErrProfile
+	}
+	material, err := state.ExportKeyingMaterial(exporterLabel, nil, profile.exportSize())
+	if err != nil {
+		return result{}, fmt.Errorf("export keys: %w", err)
+	}
+	secrets, err := secretsOf(&state)
+	if err != nil {
+		return result{}, err
+	}
+	left := &association{secrets: secrets, next: next, peer: slices.Clone(state.PeerCertificates[0])}
+	if a.role == Passive {
+		left.flight = flight
+	}
+	return result{keys: profile.split(material, a.role), association: left, unread: unread}, nil
+}
+
+// silent keeps the library from logging: what matters is in its errors.
+type silent struct{}
+
+func (silent) NewLogger(string) logging.LeveledLogger { return silent{} }
+func (silent) Trace(string)                           {}
+func (silent) Tracef(string, ...any)                  {}
+func (silent) Debug(string)                           {}
+func (silent) Debugf(string, ...any)                  {}
+func (silent) Info(string)                            {}
+func (silent) Infof(string, ...any)                   {}
+func (silent) Warn(string)                            {}
+func (silent) Warnf(string, ...any)                   {}
+func (silent) Error(string)                           {}
+func (silent) Errorf(string, ...any)                  {}
