@@ -5,115 +5,224 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weir-media/weir/codec"
 	"github.com/weir-media/weir/sdp"
 )
 
-// Codecs is what a message asks for in the codec lists of the description it leads to. Nothing here needs a codec to run.
+// Codecs is what a message asks for in the codec lists of the description it leads to. Of an answer only Strip, Except, Offer,
+// Ignore, Single and Asymmetric count.
 type Codecs struct {
-	Strip  []CodecName // taken out
-	Except []CodecName // kept although Strip means them
-	Offer  []CodecName // the same, and first in this order
-	Single bool        // of an answer only the first is kept, with what goes along with it
+	Strip  []CodecSpec // not told to the receiver
+	Except []CodecSpec // kept although Strip, Mask or Consume means them
+	Offer  []CodecSpec // the same, and first in this order
+	Ignore []CodecSpec // passed on, but never used towards the sender
+
+	Transcode []CodecSpec // added to the offer, with conversion if they are accepted
+	Mask      []CodecSpec // as Strip, and used towards the offerer when audio is converted anyway
+	Consume   []CodecSpec // as Mask, and audio is converted in any case
+	Accept    []CodecSpec // accepted towards the offerer whatever the other side says
+	Set       []CodecSpec // how to encode to codecs that nobody asked for by name
+
+	Single     bool // of an answer only the first codec is kept, with what goes along with it
+	Asymmetric bool // an answer may have codecs of the offer under other payload types
+	Static     bool // a re-offer shows the receiver the codecs agreed with it, not the sender's
+	Reuse      bool // codecs that were preferred once stay in front
+	AllowNone  bool // a section left without codecs is refused; otherwise its codecs come back
+	Force      bool // convert even between equal codecs
+
+	PTime, PTimeReverse int // ms, towards the receiver of an offer and towards its sender; 0: not asked for
 }
 
-// CodecName names codecs: by payload type, or by encoding name and as much of the rest as is given.
-type CodecName struct {
-	Name        string // as in SDP, or "all" or "full" for every codec
+// CodecSpec names codecs: by payload type, or by encoding name and as much of the rest as is given.
+type CodecSpec struct {
+	Name        string // as in SDP, or "all", "full" or "any" for every codec
 	PayloadType int    // used instead of Name unless negative
 	ClockRate   int    // Hz; 0 is any
 	Channels    int    // 0 is any
+	Bitrate     int    // bits/s to encode with; 0 is the usual
+	PTime       int    // ms to encode with; 0 is the usual
+	Params      string // a=fmtp
+	Options     string // for the encoder, in words of its own
 }
 
-func (n *CodecName) matches(c *sdp.Codec) bool {
+// wildcard tells whether the spec is a word for every codec.
+func (n *CodecSpec) wildcard() bool {
+	return n.PayloadType < 0 && (n.Name == "all" || n.Name == "full" || n.Name == "any")
+}
+
+// tuned tells whether the spec says more than what a=rtpmap does.
+func (n *CodecSpec) tuned() bool {
+	return n.Bitrate != 0 || n.PTime != 0 || n.Params != "" || n.Options != ""
+}
+
+// lists tells whether a codec is meant by the spec as a member of Strip, Except, Offer, Ignore, Mask or Consume: names count with
+// their case, a clock rate without channels means one channel, and what says more than a=rtpmap means nothing.
+func (n *CodecSpec) lists(c *sdp.Codec) bool {
 	switch {
+	case n.wildcard():
+		return true
 	case n.PayloadType >= 0:
 		return n.PayloadType == int(c.PayloadType)
-	case n.Name == "all" || n.Name == "full":
+	case n.tuned():
+		return false
+	}
+	return n.Name == c.Name && (n.ClockRate == 0 || n.ClockRate == int(c.ClockRate) && max(n.Channels, 1) == int(c.Channels))
+}
+
+// means tells whether a codec is meant by the spec as a member of Transcode, Accept or Set: it matches as well as asked for in
+// everything that is given.
+func (n *CodecSpec) means(c *sdp.Codec, least codec.Match) bool {
+	switch {
+	case n.wildcard():
 		return true
+	case n.PayloadType >= 0:
+		return n.PayloadType == int(c.PayloadType)
+	case !strings.EqualFold(n.Name, c.Name) || n.ClockRate != 0 && n.ClockRate != int(c.ClockRate) ||
+		n.Channels != 0 && n.Channels != int(c.Channels):
+		return false
 	}
-	return n.Name == c.Name && (n.ClockRate == 0 || n.ClockRate == int(c.ClockRate)) &&
-		(n.Channels == 0 || n.Channels == int(c.Channels))
+	wanted := format(c)
+	wanted.Params = n.Params
+	return n.Params == "" || wanted.Compare(format(c)) >= least
 }
 
-// find returns the index of the first name that means the codec, -1 when none does.
-func find(names []CodecName, c *sdp.Codec) int {
-	return slices.IndexFunc(names, func(n CodecName) bool { return n.matches(c) })
+// listed returns the index of the first spec that lists the codec, -1 when none does.
+func listed(specs []CodecSpec, c *sdp.Codec) int {
+	return slices.IndexFunc(specs, func(n CodecSpec) bool { return n.lists(c) })
 }
 
-// apply returns the codecs to print. A list from which everything would go stays as it is: an empty one is no media.
-func (w *Codecs) apply(list []sdp.Codec, offer bool) []sdp.Codec {
-	var kept []sdp.Codec
-	for i := range list {
-		c := &list[i]
-		if find(w.Strip, c) < 0 || find(w.Except, c) >= 0 || find(w.Offer, c) >= 0 {
-			kept = append(kept, *c)
-		}
+// meant tells whether one of the specs means the codec.
+func meant(specs []CodecSpec, c *sdp.Codec) bool {
+	return slices.ContainsFunc(specs, func(n CodecSpec) bool { return n.means(c, codec.Within) })
+}
+
+// kept tells whether a codec is told to the receiver, and if not, whether only a word for all codecs took it out, so that naming it
+// in Transcode brings it back.
+func (w *Codecs) kept(c *sdp.Codec) (kept, restorable bool) {
+	if listed(w.Except, c) >= 0 || listed(w.Offer, c) >= 0 {
+		return true, false
 	}
-	if len(kept) == 0 {
-		kept = slices.Clone(list)
-	}
-	if len(w.Offer) > 0 {
-		place := func(c *sdp.Codec) int {
-			if i := find(w.Offer, c); i >= 0 {
-				return i
+	kept, restorable = true, true
+	for _, specs := range [][]CodecSpec{w.Strip, w.Mask, w.Consume} {
+		for _, n := range specs {
+			if n.lists(c) {
+				kept = false
+				restorable = restorable && n.wildcard() && n.Name != "full"
 			}
-			return len(w.Offer)
 		}
-		slices.SortStableFunc(kept, func(a, b sdp.Codec) int { return cmp.Compare(place(&a), place(&b)) })
 	}
-	if w.Single && !offer {
-		kept = single(kept)
+	return kept, restorable && !kept
+}
+
+// ordered puts the codecs of Offer in front, in the order of Offer.
+func (w *Codecs) ordered(list []sdp.Codec) []sdp.Codec {
+	place := func(c *sdp.Codec) int {
+		if i := listed(w.Offer, c); i >= 0 {
+			return i
+		}
+		return len(w.Offer)
 	}
-	return kept
+	slices.SortStableFunc(list, func(a, b sdp.Codec) int { return cmp.Compare(place(&a), place(&b)) })
+	return list
+}
+
+// shown returns what is left of an answer's codecs. An answer without media is none: then everything stays, or nothing if it may.
+func (w *Codecs) shown(list []sdp.Codec) []sdp.Codec {
+	left := slices.DeleteFunc(slices.Clone(list), func(c sdp.Codec) bool {
+		kept, _ := w.kept(&c)
+		return !kept
+	})
+	if !audible(left) && (audible(list) || len(left) == 0) {
+		if w.AllowNone {
+			return nil
+		}
+		left = slices.Clone(list)
+	}
+	return w.ordered(left)
 }
 
 // single keeps the first codec that carries media, and what goes along with it at the same clock rate.
 func single(list []sdp.Codec) []sdp.Codec {
-	first := slices.IndexFunc(list, func(c sdp.Codec) bool { return !supplemental(&c) })
+	first := slices.IndexFunc(list, carriesMedia)
 	if first < 0 {
 		return list
 	}
+	main := list[first]
 	return slices.DeleteFunc(slices.Clone(list), func(c sdp.Codec) bool {
-		main := list[first]
-		return c.PayloadType != main.PayloadType && (!supplemental(&c) || c.ClockRate != main.ClockRate)
+		return c.PayloadType != main.PayloadType && (carriesMedia(c) || c.ClockRate != main.ClockRate)
 	})
 }
 
-// supplemental tells whether a codec goes along with others instead of carrying media by itself.
-func supplemental(c *sdp.Codec) bool {
-	for _, name := range []string{"telephone-event", "CN", "red", "ulpfec", "flexfec", "rtx"} {
-		if strings.EqualFold(c.Name, name) {
-			return true
-		}
-	}
-	return false
+func carriesMedia(c sdp.Codec) bool { return !codec.Supplemental(c.Name) }
+
+// audible tells whether a list has a codec that carries media.
+func audible(list []sdp.Codec) bool { return slices.ContainsFunc(list, carriesMedia) }
+
+// convertible tells whether media can be converted from and to a codec.
+func convertible(c sdp.Codec) bool { return codec.Convertible(c.Name) }
+
+// format returns what the payload type means.
+func format(c *sdp.Codec) codec.Format {
+	return codec.Format{Name: c.Name, ClockRate: int(c.ClockRate), Channels: int(c.Channels), Params: c.Params}
 }
 
-// codecs writes the formats of the m= line and the lines that go with them.
-func (t *telling) codecs() {
-	if !t.offer && t.tm.Section != nil {
-		t.out.Codecs = offered(t.out.Codecs, t.tm.Section.Codecs)
-		if t.out.PTime == 0 {
-			t.out.PTime = t.tm.Section.PTime // who asked for a packet time is told one
-		}
-	}
-	t.out.Codecs = t.req.Codecs.apply(t.out.Codecs, t.offer)
+// printed returns the codec with its parameters as we write them.
+func printed(c sdp.Codec) sdp.Codec {
+	f := format(&c)
+	c.Params = f.Printed()
+	return c
 }
 
-// offered drops the codecs of an answer that the offer did not have. If none would be left, both sides mean something this
-// proxy does not know, and the answer passes as it is.
-func offered(answer, offer []sdp.Codec) []sdp.Codec {
-	var kept []sdp.Codec
-	for _, a := range answer {
-		for _, o := range offer {
-			if a.PayloadType == o.PayloadType || a.Name != "" && a.Name == o.Name && a.ClockRate == o.ClockRate {
-				kept = append(kept, a)
-				break
+// byType returns the index of the codec with that payload type, -1 when there is none.
+func byType(list []sdp.Codec, payloadType uint8) int {
+	return slices.IndexFunc(list, func(c sdp.Codec) bool { return c.PayloadType == payloadType })
+}
+
+// Usable returns the codecs of a description that a party who answers by itself accepts, one per section that publishes or plays:
+// with a wildcard "all" every convertible codec, with "any" the first codec whatever it is, with other specs the first codec that
+// the earliest spec means, and without any the first convertible codec. Supplemental codecs of the clock rates that were
+// picked follow. Nothing is returned when no codec will do.
+func Usable(offered []sdp.Codec, accept []CodecSpec) []sdp.Codec {
+	var picked []sdp.Codec
+	pick := func(fits func(sdp.Codec) bool) {
+		if i := slices.IndexFunc(offered, func(c sdp.Codec) bool { return carriesMedia(c) && fits(c) }); i >= 0 && len(picked) == 0 {
+			picked = append(picked, offered[i])
+		}
+	}
+	for _, n := range accept {
+		switch {
+		case n.PayloadType < 0 && n.Name == "any":
+			pick(func(sdp.Codec) bool { return true })
+		case n.wildcard():
+			if len(picked) == 0 {
+				picked = slices.DeleteFunc(slices.Clone(offered), func(c sdp.Codec) bool { return !convertible(c) })
 			}
+		default:
+			pick(func(c sdp.Codec) bool { return n.means(&c, codec.Within) })
 		}
 	}
-	if len(kept) == 0 {
-		return answer
+	if len(accept) == 0 {
+		pick(convertible)
 	}
-	return kept
+	rates := ratesOf(picked)
+	for _, c := range offered {
+		if len(picked) > 0 && !carriesMedia(c) && rates[c.ClockRate] {
+			picked = append(picked, c)
+		}
+	}
+	for i, c := range picked {
+		picked[i] = printed(c)
+	}
+	return picked
+}
+
+// ratesOf returns the clock rates of the codecs in a list that carry media.
+func ratesOf(list []sdp.Codec) map[uint32]bool {
+	rates := make(map[uint32]bool)
+	for _, c := range list {
+		if carriesMedia(c) {
+			rates[c.ClockRate] = true
+		}
+	}
+	return rates
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/weir-media/weir/call"
 )
 
-func named(names ...string) []call.CodecName {
-	var list []call.CodecName
+func named(names ...string) []call.CodecSpec {
+	var list []call.CodecSpec
 	for _, n := range names {
-		list = append(list, call.CodecName{Name: n, PayloadType: -1})
+		list = append(list, call.CodecSpec{Name: n, PayloadType: -1})
 	}
 	return list
 }
@@ -26,9 +26,9 @@ func TestCodecListsAreChanged(t *testing.T) {
 		answer string // and, when it answers with all, to the caller
 	}{
 		{"nothing", call.Codecs{}, "8 0 9 96 97 101", "8 0 9 96 97 101"},
-		{"strip by name", call.Codecs{Strip: named("PCMA", "opus")}, "0 9 97 101", "0 9 97 101"},
-		{"strip by payload type", call.Codecs{Strip: []call.CodecName{{PayloadType: 9}}}, "8 0 96 97 101", "8 0 96 97 101"},
-		{"strip by clock rate", call.Codecs{Strip: []call.CodecName{{Name: "telephone-event", PayloadType: -1, ClockRate: 48000}}}, "8 0 9 96 101", "8 0 9 96 101"},
+		{"strip by name, and what went along", call.Codecs{Strip: named("PCMA", "opus")}, "0 9 101", "0 9 101"},
+		{"strip by payload type", call.Codecs{Strip: []call.CodecSpec{{PayloadType: 9}}}, "8 0 96 97 101", "8 0 96 97 101"},
+		{"strip by clock rate", call.Codecs{Strip: []call.CodecSpec{{Name: "telephone-event", PayloadType: -1, ClockRate: 48000}}}, "8 0 9 96 101", "8 0 9 96 101"},
 		{"names are case-sensitive", call.Codecs{Strip: named("pcma")}, "8 0 9 96 97 101", "8 0 9 96 97 101"},
 		{"all but", call.Codecs{Strip: named("all"), Except: named("PCMU")}, "0", "0"},
 		{"all but, in order", call.Codecs{Strip: named("all"), Offer: named("G722", "PCMA")}, "9 8", "9 8"},

@@ -118,6 +118,11 @@ func (t *telling) direction() {
 	}
 }
 
+// codecs writes the formats of the m= line and the lines that go with them.
+func (t *telling) codecs() {
+	t.out.Codecs, t.out.PTime = t.tm.Sends, t.tm.ptime
+}
+
 func (t *telling) rtcp() {
 	t.out.RTCPMux = t.tm.Mux || t.offer && t.tm.MuxTold
 	t.out.RTCP = nil

@@ -45,6 +45,8 @@ type Config struct {
 	DTLSPassive  bool               // prefer to be the server
 
 	SIPSource bool // take the signalling source for the media address by default
+
+	CodecPreferences []CodecPreference // where there is a choice of codecs to convert to; the first that matches counts
 }
 
 // Manager owns all calls. Its methods are safe for concurrent use.

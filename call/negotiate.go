@@ -237,6 +237,10 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 		return err
 	}
 	if !fm.Opaque {
+		if !d.offerCodecs(fm, tm, &req.Codecs) {
+			tm.Rejected = true
+			tm.dropLegs()
+		}
 		d.secureOffer(fm, tm, s, req)
 	}
 	subscribe(tm, Ref{from.ID, i})
@@ -256,6 +260,9 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 	}
 	am.Mux = am.MuxTold && s.RTCPMux
 	om.Mux = om.MuxOffered && (om.muxAnswer == muxAccept || om.muxAnswer == muxFollow && am.Mux)
+	if !am.Rejected && !am.Opaque && !am.Foreign {
+		am.Rejected = !d.answerCodecs(am, om, &req.Codecs)
+	}
 	if am.Rejected {
 		// Other branches may still want it.
 		am.dropLegs()

@@ -81,6 +81,14 @@ type Media struct {
 	source   Ref         // of a subscriber's media: whom it is there to hear
 	accepted []sdp.Codec // of a publisher's media: what it was answered
 
+	// The codecs in use with the party: those it may send, and those it may be sent, in order of preference. Until the answer
+	// they are what it offered or was offered. The payload types differ only after an answer that was asymmetric. Never
+	// written to, only replaced.
+	Sends, Receives []sdp.Codec
+
+	offered *codecOffer // last offer to the party; nil when it never got one
+	ptime   int         // ms, of a=ptime towards the party; 0: none
+
 	session *sdp.Session // that Section stands in
 	family  int          // 4 or 6, of the address in Section
 	held    bool         // on hold by an unspecified address

@@ -217,6 +217,7 @@ func (d *draft) tellSubscription(out *sdp.Description, to *Party, req *Subscribe
 		said.Codecs = slices.Clone(d.plan.inUse(from, tm.source.Media))
 		ours := *fm
 		ours.Section = said
+		d.offerCodecs(&ours, tm, &req.Codecs)
 		t := telling{from: from, to: to, fm: &ours, tm: tm, index: i, said: said, req: &req.Request, offer: true}
 		m := t.section()
 		m.Direction = req.direction(fm)
@@ -273,17 +274,8 @@ func (p *Plan) inUse(party *Party, index int) []sdp.Codec {
 	if m.accepted != nil {
 		return m.accepted
 	}
-	for _, s := range m.Hears {
-		if s.Added {
-			continue
-		}
-		if peer := p.media(s.Ref); peer != nil && peer.Section != nil {
-			mine, theirs := m.Section.Codecs, peer.Section.Codecs
-			if len(theirs) < len(mine) { // theirs is the answer
-				mine, theirs = theirs, mine
-			}
-			return offered(mine, theirs)
-		}
+	if m.Sends != nil {
+		return m.Sends
 	}
 	return m.Section.Codecs
 }
@@ -326,6 +318,7 @@ func (d *draft) takeAnswer(to *Party, req *Request, lenient bool) error {
 		if !lenient && !d.plan.takes(am, s.Codecs) {
 			return fmt.Errorf("%w: media %d does not take every codec of its source", ErrRefused, k+1)
 		}
+		am.answered(s.Codecs, &req.Codecs)
 	}
 	d.heed(to, req)
 	return nil
@@ -339,7 +332,7 @@ func (p *Plan) takes(m *Media, answer []sdp.Codec) bool {
 			continue
 		}
 		for _, c := range p.inUse(from, s.Media) {
-			if !supplemental(&c) && len(offered([]sdp.Codec{c}, answer)) == 0 {
+			if carriesMedia(c) && !slices.ContainsFunc(answer, func(a sdp.Codec) bool { return answers(&c, &a) }) {
 				return false
 			}
 		}

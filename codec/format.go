@@ -38,13 +38,18 @@ func (f Format) compareParams(params string) Match {
 }
 
 // AnsweredBy tells whether the other format can be the answer to this one. Opus has two channels by definition (RFC 7587, section
-// 7) and many parties still write one.
+// 7) and many parties still write one; G.729 and its annex A understand each other (RFC 3551, section 4.5.6).
 func (f Format) AnsweredBy(other Format) bool {
-	if strings.EqualFold(f.Name, "opus") {
+	switch {
+	case strings.EqualFold(f.Name, "opus"):
 		other.Channels = f.Channels
+	case isG729(f.Name) && isG729(other.Name):
+		other.Name = f.Name
 	}
 	return f.Compare(other) >= Compatible
 }
+
+func isG729(name string) bool { return strings.EqualFold(name, "G729") || strings.EqualFold(name, "G729a") }
 
 // Printed returns the parameters the way Weir writes them: those of Opus in an order of its own, all others as they came.
 func (f Format) Printed() string {

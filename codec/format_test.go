@@ -38,6 +38,9 @@ func TestFormatsAreCompared(t *testing.T) {
 			}
 		})
 	}
+	if full, annexA := format("G729", 8000, ""), format("G729a", 8000, ""); full.Compare(annexA) != codec.Different || !full.AnsweredBy(annexA) {
+		t.Error("G729a is another format than G729, and an answer to it")
+	}
 	mono := format("opus", 48000, "")
 	if stereo := (codec.Format{Name: "opus", ClockRate: 48000, Channels: 2}); stereo.Compare(mono) != codec.Different || !stereo.AnsweredBy(mono) {
 		t.Error("opus/48000 is another format than opus/48000/2, and an answer to it")

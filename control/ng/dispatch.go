@@ -321,7 +321,7 @@ func (d *Dispatcher) meetStrangers(req *ngproto.Request) {
 // withoutEffect names the flags of a request that a relay acts on and this one does not yet.
 func withoutEffect(req *ngproto.Request) []string {
 	var words []string
-	f, c := &req.Flags, &req.Codec
+	f := &req.Flags
 	for _, flag := range []struct {
 		name string
 		set  bool
@@ -332,8 +332,6 @@ func withoutEffect(req *ngproto.Request) []string {
 		{"detect DTMF", f.DetectDTMF}, {"DTMF-security of in-band tones", req.DTMFSecurity > ngproto.BlockDrop},
 		{"trigger", req.Trigger != "" || req.TriggerEnd != ""}, {"DTMF-delay", req.DTMFDelay.Set},
 		{"forwarding", req.Command == ngproto.StartForwarding}, {"T.38", f.T38.Decode || f.T38.Force},
-		{"codec manipulation that needs a codec", len(c.Transcode)+len(c.Mask)+len(c.Consume)+len(c.Accept)+len(c.Set)+len(c.Ignore) > 0},
-		{"allow no codec media", f.AllowNoCodecMedia}, {"ptime", req.Ptime.Set || req.PtimeReverse.Set},
 		{"generate RTCP", f.GenerateRTCP == ngproto.On}, {"bundle", f.Bundle.Offer || f.Bundle.Require || f.Bundle.Strict},
 	} {
 		if flag.set {

@@ -35,10 +35,7 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 				Offer: f.RTCPMux.Offer, Require: f.RTCPMux.Require, Demux: f.RTCPMux.Demux, Accept: f.RTCPMux.Accept,
 				Reject: f.RTCPMux.Reject,
 			},
-			Codecs: call.Codecs{
-				Strip: codecs(req.Codec.Strip), Except: codecs(req.Codec.Except), Offer: codecs(req.Codec.Offer),
-				Single: f.SingleCodec,
-			},
+			Codecs:            codecs(req),
 			Attributes:        attributes(req.SDPAttr),
 			RemoveMedia:       req.SDPMediaRemove,
 			FullRTCP:          f.FullRTCPAttribute,
@@ -95,16 +92,6 @@ func learning(l ngproto.Learning) *media.Learning {
 		mode = media.LearnDelayed
 	}
 	return &mode
-}
-
-func codecs(list []ngproto.Codec) []call.CodecName {
-	var names []call.CodecName
-	for _, c := range list {
-		names = append(names, call.CodecName{
-			Name: c.Name, PayloadType: c.PayloadType, ClockRate: c.ClockRate, Channels: c.Channels,
-		})
-	}
-	return names
 }
 
 func attributes(changes []ngproto.AttrChanges) []call.AttributeChange {
