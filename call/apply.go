@@ -2,19 +2,25 @@ package call
 
 import (
 	"net/netip"
-	"slices"
 
 	"github.com/weir-media/weir/media"
 )
 
-// apply hands every leg of the plan its settings.
-func (p *Plan) apply() {
+// apply hands every leg of the plan its settings, and every link what is agreed about it.
+func (d *draft) apply() {
+	p := d.plan
+	recrypted := p.recrypted()
 	p.components(func(party *Party, index int, m *Media, c *Component, rtcp bool) {
-		c.Leg.Apply(p.settings(party, index, m, c, rtcp))
+		c.Leg.Apply(p.settings(party, index, m, c, rtcp, recrypted[Ref{party.ID, index}]))
+	})
+	p.links(func(m *Media) {
+		if err := m.Link.Apply(m.link()); err != nil {
+			d.call.manager.cfg.Log.Error("media cannot be linked", "call", d.call.id, "err", err)
+		}
 	})
 }
 
-func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp bool) media.Settings {
+func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, recrypted bool) media.Settings {
 	s := media.Settings{
 		Kind:           media.RTP,
 		Signalled:      c.Signalled,
@@ -36,9 +42,7 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp bo
 	}
 	s.Sinks = p.sinks(party, m, Ref{party.ID, index})
 	s.Treatment = p.treatment(party, m, s.Sinks)
-	if p.recrypts(party, m, Ref{party.ID, index}) {
-		s.UserspaceReason = "SRTP"
-	}
+	m.secure(&s, recrypted)
 	return s
 }
 
@@ -64,14 +68,6 @@ func (p *Plan) sinks(party *Party, m *Media, r Ref) []media.Sink {
 		}
 	}
 	return sinks
-}
-
-// recrypts tells whether somebody who hears a media cannot be sent its packets as they are.
-func (p *Plan) recrypts(party *Party, m *Media, r Ref) bool {
-	if party.Echo == EchoSelf && m.Security.Keying != Plain {
-		return true
-	}
-	return slices.ContainsFunc(p.hearers(r), func(r Ref) bool { return !m.Security.Passes(&p.media(r).Security) })
 }
 
 // receives tells whether the media may be sent what a subscription brings.

@@ -60,6 +60,7 @@ func (c *Call) end(why Reason) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
+	c.plan.links(func(m *Media) { m.Link.Close() })
 	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) { comp.Leg.Close() })
 	c.report(why) // after closing: only then the counts of the kernel are final
 }

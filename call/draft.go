@@ -75,7 +75,15 @@ func (d *draft) commit() {
 	d.call.plan = d.plan
 	kept := make(map[*media.Leg]bool)
 	d.plan.components(func(_ *Party, _ int, _ *Media, c *Component, _ bool) { kept[c.Leg] = true })
-	d.plan.apply()
+	d.relink()
+	d.apply()
+	linked := make(map[*media.Link]bool)
+	d.plan.links(func(m *Media) { linked[m.Link] = true })
+	old.links(func(m *Media) {
+		if !linked[m.Link] {
+			m.Link.Close()
+		}
+	})
 	old.components(func(_ *Party, _ int, _ *Media, c *Component, _ bool) {
 		if !kept[c.Leg] {
 			c.Leg.Close()

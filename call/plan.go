@@ -70,6 +70,7 @@ type Media struct {
 
 	RTP, RTCP Component
 	Security  Security
+	Link      *media.Link    // nil without DTLS or ICE
 	Hears     []Subscription // whose media this party receives here
 
 	MuxOffered bool // the party offered rtcp-mux

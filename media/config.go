@@ -45,9 +45,10 @@ type Interface struct {
 type Config struct {
 	Interfaces []Interface   // the first is the default one; at least one
 	Quarantine time.Duration // for which freed ports rest; 0 means the default, negative none
-	Workers    int           // threads of the userspace plane; 0 means GOMAXPROCS
-	FastPath   FastPath      // nil: userspace only
-	Log        *slog.Logger  // nil: discard
+	Handshakes Handshakes
+	Workers    int          // threads of the userspace plane; 0 means GOMAXPROCS
+	FastPath   FastPath     // nil: userspace only
+	Log        *slog.Logger // nil: discard
 
 	now  func() time.Duration // nil: Now
 	poll <-chan time.Time     // when to poll the fast path; nil: each pollInterval

@@ -62,11 +62,13 @@ type counters struct {
 	in, out   tally
 	outKernel tally // sent for this leg by flows in the kernel
 	learning  atomic.Uint64
-	stray     atomic.Uint64 // RTP packets that reached userspace while the flow was in the kernel
-	lost      atomic.Uint64
-	jitter    atomic.Uint64 // units<<32 | rate
-	last      atomic.Int64
-	drops     [dropCount]atomic.Uint64
+	// DTLS handshakes that found keys, and that did not.
+	handshakes, failed atomic.Uint64
+	stray              atomic.Uint64 // RTP packets that reached userspace while the flow was in the kernel
+	lost               atomic.Uint64
+	jitter             atomic.Uint64 // units<<32 | rate
+	last               atomic.Int64
+	drops              [dropCount]atomic.Uint64
 }
 
 type tally struct{ packets, bytes atomic.Uint64 }

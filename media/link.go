@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,8 +12,8 @@ import (
 	"github.com/weir-media/weir/ice"
 )
 
-// Link is what finds and keys the way to one media of one party: its ICE agent, over all the legs that the media has. Legs
-// name it in their Settings. Its methods are safe for concurrent use.
+// Link is what finds and keys the way to one media of one party: its ICE agent and its DTLS sessions, over all the legs that
+// the media has. Legs name it in their Settings. Its methods are safe for concurrent use.
 //
 // A media has one leg for each local address and component. The first of a component is the primary one: the packets that
 // arrive on any of them are those of the primary, and what is sent by the primary leaves by the leg that ICE has selected.
@@ -23,10 +24,11 @@ type Link struct {
 	closed bool
 	ice    ICE
 
-	running atomic.Pointer[ice.Agent] // nil: no ICE
-	view    atomic.Pointer[linkLegs]
-	timing  sync.Mutex
-	timer   *time.Timer
+	running    atomic.Pointer[ice.Agent] // nil: no ICE
+	handshakes [2]atomic.Pointer[handshake]
+	view       atomic.Pointer[linkLegs]
+	timing     sync.Mutex
+	timer      *time.Timer
 }
 
 // linkLegs are the legs of a link by component, the primary one of each first. They are immutable.
@@ -73,7 +75,8 @@ type LinkConfig struct {
 	// RTP and RTCP are the legs of the two components, one for each local address in the order of preference. RTCP is empty
 	// when it is muxed with RTP.
 	RTP, RTCP []*Leg
-	ICE       *ICE // nil: there is none
+	ICE       *ICE  // nil: there is none
+	DTLS      *DTLS // nil: keys come by signalling, or there are none
 }
 
 // ICE is what is agreed about connectivity checks (RFC 8445).
@@ -104,26 +107,63 @@ func (l *Link) Apply(cfg LinkConfig) error {
 	moved := !slices.Equal(legs[0], before[0]) || len(legs[1]) > 0 && !slices.Equal(legs[1], before[1])
 	muxed := len(before[1]) > 0 && len(legs[1]) == 0
 	l.view.Store(legs)
-	if cfg.ICE == nil {
-		l.endICE()
-		return nil
+	var err error
+	if cfg.ICE != nil {
+		err = l.applyICE(*cfg.ICE, moved, muxed)
 	}
-	if err := l.applyICE(*cfg.ICE, moved, muxed); err != nil {
+	if cfg.ICE == nil || err != nil {
 		l.endICE()
-		return err
 	}
-	return nil
+	return errors.Join(err, l.applyDTLS(cfg.DTLS))
+}
+
+// applyDTLS keeps a session for each component that has legs.
+func (l *Link) applyDTLS(agreed *DTLS) error {
+	v := l.view.Load()
+	var errs []error
+	for c := range l.handshakes {
+		h := l.handshakes[c].Load()
+		if agreed == nil || len(v[c]) == 0 {
+			if h != nil {
+				l.handshakes[c].Store(nil)
+				h.end()
+			}
+			continue
+		}
+		if h == nil {
+			h = &handshake{link: l, component: c + 1}
+			l.handshakes[c].Store(h)
+		}
+		errs = append(errs, h.apply(*agreed, l.running.Load() != nil))
+	}
+	return errors.Join(errs...)
+}
+
+// dtls takes a DTLS packet that came to a leg. It tells whether there is a session for it.
+func (l *Link) dtls(leg *Leg, pkt []byte, from netip.AddrPort) bool {
+	socket := l.view.Load().socket(leg)
+	if socket < 0 {
+		return false
+	}
+	h := l.handshakes[socket&1].Load()
+	if h != nil {
+		h.handle(leg, pkt, from)
+	}
+	return h != nil
 }
 
 // Agent returns the ICE agent, nil when there is none.
 func (l *Link) Agent() *ice.Agent { return l.running.Load() }
 
-// Close ends checks. Media goes on where it went.
+// Close ends checks and handshakes.
 func (l *Link) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
 	l.endICE()
+	if err := l.applyDTLS(nil); err != nil {
+		l.plane.log.Error("end of a DTLS session", "err", err)
+	}
 }
 
 // bases lists the legs for the agent: component 1 on all addresses, then component 2.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weir-media/weir/dtls"
 )
 
 // What OpenPair can fail with; the errors it returns wrap one of them or one of the system's.
@@ -37,6 +39,9 @@ type Plane struct {
 	first      *logical
 	capacity   Capacity
 
+	handshakes  Handshakes
+	handshaking *dtls.Pool
+
 	workers []*worker
 	turn    atomic.Uint32 // for legs without affinity
 	offload *offloader
@@ -51,7 +56,7 @@ type Plane struct {
 }
 
 // limits are the rate limits of what packets can cause to be logged.
-type limits struct{ foreign, learnt, send, receive, fault, ban logLimit }
+type limits struct{ handshake, foreign, learnt, send, receive, fault, ban logLimit }
 
 // Capacity is how many pairs of ports can be open at a time.
 type Capacity struct {
@@ -86,9 +91,11 @@ func New(cfg Config) (*Plane, error) {
 		return nil, err
 	}
 	p := &Plane{
-		log: cfg.Log, now: cfg.now, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
+		log: cfg.Log, now: cfg.now, handshakes: cfg.Handshakes, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
 		interfaces: make(map[string]*logical), legs: make(map[netip.AddrPort]*Leg),
 	}
+	p.handshakes.Profiles = usableProfiles(p.handshakes.Profiles)
+	p.handshaking = dtls.NewPool(p.handshakes.Limit)
 	p.addInterfaces(cfg.Interfaces)
 	for _, h := range p.pools {
 		p.capacity.Ports += h.capacity()

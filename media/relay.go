@@ -24,6 +24,7 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 			return
 		}
 	}
+	came := l
 	if p.Primary != nil {
 		// Whichever address of ours a packet came to, it is the media's.
 		if l = p.Primary; l.worker != w {
@@ -51,6 +52,9 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	l.count.in.add(1, uint64(len(data)))
 	if l.count.last.Load() != int64(w.now) {
 		l.count.last.Store(int64(w.now))
+	}
+	if class == rtp.DTLS && p.Link != nil && p.Link.dtls(came, data, from) {
+		return
 	}
 	hearers, meter := &p.audience, &l.meter
 	if p.Bundle != nil {

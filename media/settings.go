@@ -89,7 +89,7 @@ type Settings struct {
 	ClockRate uint32
 	// UserspaceReason, when not empty, keeps the flow out of the kernel and says why.
 	UserspaceReason string
-	// Link takes the STUN packets that arrive; nil: there is no ICE.
+	// Link takes the STUN and DTLS packets that arrive. Without one, STUN is dropped and DTLS relayed.
 	Link *Link
 	// Primary is the leg whose packets those of this one are, when this is another local address of the same media. Then
 	// only Kind, Link and TOS matter.

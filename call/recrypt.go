@@ -1,0 +1,111 @@
+package call
+
+import (
+	"github.com/weir-media/weir/dtls"
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
+)
+
+// recrypted returns the medias whose packets Weir decrypts and encrypts. A leg does that for all or for none, so that one
+// hearer who cannot be sent packets as they are draws in everybody whom that media hears or is heard by, and so on.
+func (p *Plan) recrypted() map[Ref]bool {
+	neighbours := make(map[Ref][]Ref)
+	var found []Ref
+	for _, party := range p.Parties {
+		for i, m := range party.Media {
+			here := Ref{party.ID, i}
+			if party.Echo == EchoSelf && m.Security.Keying != Plain {
+				found = append(found, here)
+			}
+			for _, s := range m.Hears {
+				source := p.media(s.Ref)
+				if source == nil {
+					continue
+				}
+				neighbours[here], neighbours[s.Ref] = append(neighbours[here], s.Ref), append(neighbours[s.Ref], here)
+				if !source.Security.Passes(&m.Security) {
+					found = append(found, here)
+				}
+			}
+		}
+	}
+	all := make(map[Ref]bool)
+	for len(found) > 0 {
+		r := found[len(found)-1]
+		found = found[:len(found)-1]
+		if !all[r] {
+			all[r] = true
+			found = append(found, neighbours[r]...)
+		}
+	}
+	return all
+}
+
+// secure puts into settings of a leg what its media needs for SRTP.
+func (m *Media) secure(s *media.Settings, recrypted bool) {
+	s.Link = m.Link
+	if !recrypted || m.Security.Keying == Plain {
+		return
+	}
+	s.Secure = true
+	if m.Security.Keying == KeyedSDES {
+		if sec := &m.Security; sec.Receive.Suite.Valid() {
+			s.Keys.In = &sec.Receive
+		}
+		if sec := &m.Security; sec.Send.Suite.Valid() {
+			s.Keys.Out = &sec.Send
+		}
+	}
+}
+
+// linked tells whether a media has something that goes on between its party and us beside media.
+func (m *Media) linked() bool { return m.RTP.Leg != nil && m.handshakes() }
+
+// handshakes tells whether there is a DTLS association, or one that the party may begin.
+func (m *Media) handshakes() bool {
+	s := &m.Security
+	return s.DTLS.Association != 0 && (s.Keying == KeyedDTLS || s.tellsDTLS && s.DTLS.Setup == sdp.SetupActpass)
+}
+
+// link returns what the packet plane is to do for the media beside relaying.
+func (m *Media) link() media.LinkConfig {
+	cfg := media.LinkConfig{RTP: []*media.Leg{m.RTP.Leg}}
+	if !m.Mux && m.RTCP.Leg != nil {
+		cfg.RTCP = []*media.Leg{m.RTCP.Leg}
+	}
+	if m.handshakes() {
+		a := &m.Security.DTLS
+		cfg.DTLS = &media.DTLS{Certificate: a.Certificate, Remote: a.Peer, Association: a.Association}
+		switch a.Setup {
+		case sdp.SetupActive:
+			cfg.DTLS.Role = dtls.Active
+		case sdp.SetupPassive:
+			cfg.DTLS.Role = dtls.Passive
+		}
+	}
+	return cfg
+}
+
+// links visits the links of a plan.
+func (p *Plan) links(visit func(*Media)) {
+	for _, party := range p.Parties {
+		for _, m := range party.Media {
+			if m.Link != nil {
+				visit(m)
+			}
+		}
+	}
+}
+
+// relink gives medias the links they need and takes away those they need no more.
+func (d *draft) relink() {
+	for _, party := range d.plan.Parties {
+		for _, m := range party.Media {
+			if need := m.linked(); need && m.Link == nil {
+				m.Link = d.call.manager.cfg.Plane.NewLink()
+			} else if !need {
+				m.Link = nil
+			}
+		}
+	}
+}

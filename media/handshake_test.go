@@ -1,0 +1,181 @@
+package media
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/weir-media/weir/dtls"
+	"github.com/weir-media/weir/rtp"
+	"github.com/weir-media/weir/srtp"
+)
+
+// secureParty is a party that does DTLS-SRTP on the socket of a phone.
+type secureParty struct {
+	*phone
+	session     *dtls.Session
+	certificate *dtls.Certificate
+	sends       *srtp.Outbound
+	receives    *srtp.Inbound
+	keyed       chan dtls.Keys
+	media       chan []byte
+}
+
+func newCertificate(t *testing.T) *dtls.Certificate {
+	t.Helper()
+	c, err := dtls.NewCertificate(dtls.CertificateConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// newSecureParty returns a party that will talk to a leg.
+func newSecureParty(t *testing.T, to *Leg, role dtls.Role, peer *dtls.Certificate) *secureParty {
+	t.Helper()
+	s := &secureParty{
+		phone: newPhone(t, loopback4), certificate: newCertificate(t), keyed: make(chan dtls.Keys, 1), media: make(chan []byte, 16),
+	}
+	session, err := dtls.NewSession(dtls.Config{
+		Role: role, Remote: []dtls.Fingerprint{peer.Fingerprint(dtls.SHA256)}, Certificate: s.certificate,
+		Profiles: []dtls.Profile{dtls.AES128GCM},
+		Send: func(pkt []byte) {
+			_, _ = s.conn.WriteToUDPAddrPort(pkt, to.Local()) // what is lost is sent again
+		},
+		OnKeys: func(k dtls.Keys) { s.keyed <- k },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.session = session
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, maxDatagram)
+		for {
+			n, err := s.conn.Read(buf)
+			switch {
+			case err != nil:
+				return
+			case rtp.Classify(buf[:n]) == rtp.DTLS:
+				session.Handle(buf[:n])
+			default:
+				s.media <- bytes.Clone(buf[:n])
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		session.Close()
+		s.conn.Close()
+		<-done
+	})
+	return s
+}
+
+func (s *secureParty) fingerprints() []dtls.Fingerprint {
+	return []dtls.Fingerprint{s.certificate.Fingerprint(dtls.SHA256)}
+}
+
+// key waits for the handshake.
+func (s *secureParty) key() {
+	s.t.Helper()
+	select {
+	case k := <-s.keyed:
+		params := func(key, salt []byte) srtp.Params {
+			return srtp.Params{Suite: srtp.SuiteByProfile(uint16(k.Profile)), Key: key, Salt: salt}
+		}
+		var err error
+		if s.sends, err = srtp.NewOutbound(params(k.Local())); err != nil {
+			s.t.Fatal(err)
+		}
+		if s.receives, err = srtp.NewInbound(params(k.Remote())); err != nil {
+			s.t.Fatal(err)
+		}
+	case <-time.After(patience):
+		s.t.Fatal("no keys")
+	}
+}
+
+func TestAHandshakeKeysTheLeg(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		party, ours  dtls.Role
+		beforeAnswer bool // the party's hello comes before anything is known of it
+	}{
+		{"the party is the client", dtls.Active, dtls.Passive, false},
+		{"the party is the server", dtls.Passive, dtls.Active, false},
+		{"the hello comes before the answer", dtls.Active, dtls.Passive, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, nil)
+			a, _ := r.pair(4, "call")
+			b, _ := r.pair(4, "call")
+			bob, ours, link := newPhone(t, loopback4), newCertificate(t), r.NewLink()
+			defer link.Close()
+			var alice *secureParty
+			agree := func(role dtls.Role, remote []dtls.Fingerprint) {
+				if err := link.Apply(LinkConfig{RTP: []*Leg{a}, DTLS: &DTLS{Certificate: ours, Role: role, Remote: remote}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.beforeAnswer {
+				agree(dtls.Unknown, nil)
+				a.Apply(Settings{Link: link, Secure: true, Muted: true, Sinks: []Sink{{RTP: b}}})
+				alice = newSecureParty(t, a, c.party, ours)
+				r.until("the hello has come", func() bool { return a.Stats().In.Packets > 0 })
+			} else {
+				alice = newSecureParty(t, a, c.party, ours)
+			}
+			a.Apply(Settings{Signalled: alice.addr(), Link: link, Secure: true, Sinks: []Sink{{RTP: b}}})
+			b.Apply(Settings{Signalled: bob.addr(), Sinks: []Sink{{RTP: a}}})
+			agree(c.ours, alice.fingerprints())
+			alice.key()
+			r.until("the leg has keys", func() bool { return a.cipher.Load() != nil })
+
+			clear := rtpPacket(5)
+			alice.send(a, sealed(t, alice.sends, clear))
+			bob.wants(b, clear)
+			sent := bob.rtp(b)
+			if got, err := alice.receives.UnprotectRTP(<-alice.media); err != nil || !bytes.Equal(got, sent) {
+				t.Fatalf("got %x, %v, want %x", got, err, sent)
+			}
+		})
+	}
+}
+
+func TestAnotherCertificateFindsNoKeys(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	ours, link := newCertificate(t), r.NewLink()
+	defer link.Close()
+	mallory := newSecureParty(t, a, dtls.Active, ours)
+	a.Apply(Settings{Signalled: mallory.addr(), Link: link, Secure: true})
+	announced := []dtls.Fingerprint{newCertificate(t).Fingerprint(dtls.SHA256)}
+	if err := link.Apply(LinkConfig{RTP: []*Leg{a}, DTLS: &DTLS{Certificate: ours, Role: dtls.Passive, Remote: announced}}); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the handshake fails", func() bool { return a.count.failed.Load() > 0 })
+	if a.cipher.Load() != nil || a.count.handshakes.Load() != 0 {
+		t.Error("a certificate that was not announced has keyed the leg")
+	}
+}
+
+func TestAnotherAssociationBringsOtherKeys(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	ours, link := newCertificate(t), r.NewLink()
+	defer link.Close()
+	var before *cipher
+	for n := range uint32(2) {
+		alice := newSecureParty(t, a, dtls.Active, ours)
+		a.Apply(Settings{Signalled: alice.addr(), Epoch: n, Link: link, Secure: true})
+		if err := link.Apply(LinkConfig{RTP: []*Leg{a}, DTLS: &DTLS{
+			Certificate: ours, Role: dtls.Passive, Remote: alice.fingerprints(), Association: n,
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		alice.key()
+		r.until("the leg has other keys", func() bool { return a.cipher.Load() != before })
+		before = a.cipher.Load()
+	}
+}
