@@ -9,6 +9,7 @@ import (
 // consent is that of the peer to receive on a pair (RFC 7675).
 type consent struct {
 	given  time.Time // last
+	asked  int       // checks since then
 	lost   bool
 	recent [2]transactionID // of the last checks
 }
@@ -37,19 +38,21 @@ func (a *Agent) keep(now time.Time) {
 			continue
 		}
 		kept = true
-		var id transactionID
-		rand.Read(id[:])
+		recent := &c.consent.recent
+		recent[1] = recent[0]
+		rand.Read(recent[0][:])
 		if a.cfg.Lite {
-			a.out.begin(bindingIndication, id)
+			a.out.begin(bindingIndication, recent[0])
 			a.cfg.Send(c.pair.base.Socket, a.out.finish(nil), c.pair.remote.Addr)
 			continue
 		}
-		if now.Sub(c.consent.given) >= consentExpiry && !c.consent.lost {
+		// Time alone does not prove it: a process that was stopped for a minute has not asked.
+		if now.Sub(c.consent.given) >= consentExpiry && c.consent.asked >= consentChecks && !c.consent.lost {
 			c.consent.lost = true
 			a.counters.ConsentLost++
 		}
-		c.consent.recent = [2]transactionID{id, c.consent.recent[0]}
-		a.sendCheck(c.pair, id, false)
+		c.consent.asked++
+		a.sendCheck(c.pair, recent[0], false)
 	}
 	a.consentAt, a.stale = time.Time{}, true
 	if kept {
@@ -61,5 +64,5 @@ func (a *Agent) keep(now time.Time) {
 // consented notes that the peer answered a consent check.
 func (a *Agent) consented(p *pair, now time.Time) {
 	c := &a.connecting[p.component()-1].consent
-	c.given, c.lost = now, false
+	c.given, c.asked, c.lost = now, 0, false
 }

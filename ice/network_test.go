@@ -53,6 +53,7 @@ type party struct {
 	selected  []Pair
 	authentic map[string]int
 	sent      int
+	addr      map[int]netip.AddrPort // of the sockets
 }
 
 func newNetwork(t *testing.T) *network {
@@ -168,14 +169,14 @@ func (n *network) party(name string, parts int, cfg Config, addrs ...string) *pa
 	if cfg.Credentials == (Credentials{}) {
 		cfg.Credentials = NewCredentials()
 	}
-	byID := map[int]netip.AddrPort{}
+	p.addr = map[int]netip.AddrPort{}
 	for _, b := range cfg.Local {
-		byID[b.Socket] = b.Addr
+		p.addr[b.Socket] = b.Addr
 		n.routes[b.Addr] = socket{p, b.Socket}
 	}
 	cfg.Send = func(id int, pkt []byte, to netip.AddrPort) {
 		p.sent++
-		n.send(byID[id], to, pkt)
+		n.send(p.addr[id], to, pkt)
 	}
 	cfg.Selected = func(s Pair) { p.selected = append(p.selected, s) }
 	cfg.State = func(s State) { p.states = append(p.states, s) }

@@ -84,22 +84,24 @@ func (a *Agent) addRemote(c Candidate) {
 		a.counters.IgnoredRemote++
 		return
 	}
-	if r := a.findRemote(c.Component, c.Addr); r != nil {
-		if r.Type == PeerReflexive && c.Type != PeerReflexive {
-			// Learnt from a check that was faster than signalling (RFC 8838, section 11.4).
-			r.Candidate = c
-			a.rank()
-		}
-		return
-	}
-	if len(a.remotes) >= maxRemotes {
+	r := a.findRemote(c.Component, c.Addr)
+	switch {
+	case r != nil && (r.Type != PeerReflexive || c.Type == PeerReflexive):
+		return // known
+	case r != nil:
+		// Learnt from a check that was faster than signalling (RFC 8838, section 11.4).
+		r.Candidate = c
+		a.rank()
+	case len(a.remotes) >= maxRemotes:
 		a.counters.IgnoredRemote++
 		return
+	default:
+		r = &remote{Candidate: c}
+		a.remotes = append(a.remotes, r)
 	}
-	r := &remote{Candidate: c}
-	a.remotes = append(a.remotes, r)
 	for _, b := range a.local {
-		if b.Component == c.Component && reachable(b.Addr.Addr(), c.Addr.Addr()) && b.Addr != c.Addr {
+		if b.Component == c.Component && reachable(b.Addr.Addr(), c.Addr.Addr()) && b.Addr != c.Addr &&
+			a.findPair(b, c.Addr) == nil {
 			a.addPair(b, r, false)
 		}
 	}

@@ -30,6 +30,7 @@ const (
 
 	consentInterval = 5 * time.Second  // RFC 7675, section 5.1, varied by a fifth
 	consentExpiry   = 30 * time.Second // the same
+	consentChecks   = 4                // that must have gone unanswered as well
 	keepalive       = 15 * time.Second // Tr of RFC 8445, section 11, for lite agents, which send no checks
 )
 
