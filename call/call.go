@@ -61,7 +61,7 @@ func (c *Call) end(why Reason) {
 		c.timer.Stop()
 	}
 	c.plan.links(func(m *Media) { m.Link.Close() })
-	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) { comp.Leg.Close() })
+	c.plan.legs((*media.Leg).Close)
 	c.report(why) // after closing: only then the counts of the kernel are final
 }
 

@@ -52,10 +52,15 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 		case spoken:
 			session = ours[s.session]
 			t := telling{from: from, to: to, fm: from.Media[i], tm: tm, index: i, said: s.Media, req: req, offer: offer}
-			session.Media = append(session.Media, t.section())
+			session.Media = append(session.Media, t.sections()...)
 		case !offer && tm.Section != nil:
 			// An answer has a section for every one offered (RFC 3264, section 6).
-			session.Media = append(session.Media, refusal(tm.Section, tm, offer))
+			m := refusal(tm.Section, tm, offer)
+			if tm.refused != "" {
+				session.Media = append(session.Media, tm.withRefused(m)...)
+				continue
+			}
+			session.Media = append(session.Media, m)
 		}
 	}
 	appendAttributes(out, req.Attributes)

@@ -74,7 +74,7 @@ func (d *draft) commit() {
 	old := d.call.plan
 	d.call.plan = d.plan
 	kept := make(map[*media.Leg]bool)
-	d.plan.components(func(_ *Party, _ int, _ *Media, c *Component, _ bool) { kept[c.Leg] = true })
+	d.plan.legs(func(leg *media.Leg) { kept[leg] = true })
 	d.relink()
 	d.apply()
 	linked := make(map[*media.Link]bool)
@@ -84,9 +84,9 @@ func (d *draft) commit() {
 			m.Link.Close()
 		}
 	})
-	old.components(func(_ *Party, _ int, _ *Media, c *Component, _ bool) {
-		if !kept[c.Leg] {
-			c.Leg.Close()
+	old.legs(func(leg *media.Leg) {
+		if !kept[leg] {
+			leg.Close()
 		}
 	})
 	for _, leg := range d.opened {

@@ -78,6 +78,7 @@ func (d *draft) offer(req *Request) (string, error) {
 			d.plan.TOS = *req.TOS
 		}
 	}
+	d.merge(from, req)
 	d.heed(from, req)
 	d.ask(from, to, req)
 	for k, s := range sections(req.SDP) {
@@ -134,6 +135,7 @@ func (d *draft) answer(req *Request) (string, error) {
 	if !slices.Contains(d.plan.partners(offerer), answerer) {
 		return "", fmt.Errorf("%w: %q was not offered anything by %q", ErrDialogue, req.ToTag, req.FromTag)
 	}
+	d.merge(answerer, req)
 	d.heed(answerer, req)
 	d.ask(answerer, offerer, req)
 	for k, s := range sections(req.SDP) {
@@ -242,6 +244,11 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 			tm.dropLegs()
 		}
 		d.secureOffer(fm, tm, s, req)
+		if req.OSRTP.OfferLegacy && tm.Protocol.IsSecure() {
+			if err := d.double(to, tm); err != nil {
+				return err
+			}
+		}
 	}
 	subscribe(tm, Ref{from.ID, i})
 	if !slices.ContainsFunc(fm.Hears, func(s Subscription) bool { return !s.Added }) {
@@ -252,12 +259,13 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 
 func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *Request) error {
 	am, om := answerer.Media[i], offerer.Media[i]
-	if om.Rejected {
+	if om.Rejected || om.Section == nil {
 		return nil // an answer cannot bring back what was not offered
 	}
 	if err := d.hear(am, s, req); err != nil {
 		return err
 	}
+	am.decide()
 	am.Mux = am.MuxTold && s.RTCPMux
 	om.Mux = om.MuxOffered && (om.muxAnswer == muxAccept || om.muxAnswer == muxFollow && am.Mux)
 	if !am.Rejected && !am.Opaque && !am.Foreign {
@@ -437,7 +445,7 @@ func (p *Party) at(i int) *Media {
 	return p.Media[i]
 }
 
-func (m *Media) dropLegs() { m.RTP.Leg, m.RTCP.Leg = nil, nil }
+func (m *Media) dropLegs() { m.RTP.Leg, m.RTCP.Leg, m.Twin = nil, nil, twin{} }
 
 // subscribe makes the media that r names the one m hears by offer and answer. What m hears beside that stays.
 func subscribe(m *Media, r Ref) {

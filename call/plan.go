@@ -69,6 +69,7 @@ type Media struct {
 	Foreign  bool // not over UDP: its section is passed on as it is, and it has no legs
 
 	RTP, RTCP Component
+	Twin      twin // legs of a second, plain section
 	Security  Security
 	Link      *media.Link    // nil without DTLS or ICE
 	Hears     []Subscription // whose media this party receives here
@@ -93,6 +94,10 @@ type Media struct {
 	session *sdp.Session // that Section stands in
 	family  int          // 4 or 6, of the address in Section
 	held    bool         // on hold by an unspecified address
+
+	refuses      bool         // the party lists the stream twice
+	refused      sdp.Protocol // of the section that is not used; empty: there is none
+	refusedFirst bool
 }
 
 // Ref names a media: a party and the index of the section, from 0.
@@ -249,7 +254,20 @@ func (m *Media) direction() sdp.Direction {
 	return sdp.SendRecv
 }
 
-// component visits every leg of the plan.
+// legs visits every leg of the plan, those in waiting too.
+func (p *Plan) legs(visit func(*media.Leg)) {
+	p.components(func(_ *Party, _ int, _ *Media, c *Component, _ bool) { visit(c.Leg) })
+	for _, party := range p.Parties {
+		for _, m := range party.Media {
+			if m.Twin.RTP != nil {
+				visit(m.Twin.RTP)
+				visit(m.Twin.RTCP)
+			}
+		}
+	}
+}
+
+// components visits every component that has a leg.
 func (p *Plan) components(visit func(party *Party, index int, m *Media, c *Component, rtcp bool)) {
 	for _, party := range p.Parties {
 		for i, m := range party.Media {

@@ -46,6 +46,7 @@ type Security struct {
 	proposal Keying       // what it will be answered with
 	heard    []cryptoLine // what may be taken, the best first
 	pick     srtp.Suite   // taken before others
+	invites  bool         // to SRTP under a plain profile
 	accept   bool         // SRTP is taken up whatever the other side says
 
 	// Of the latest description told to it.
@@ -97,10 +98,10 @@ func (d *draft) secureOffer(fm, tm *Media, s section, req *Request) {
 	}
 	lines := cryptoLines(s.Crypto)
 	prints := d.fingerprints(s, req)
-	asksFor := s.Protocol.IsSecure() || opportunistic(s)
-	if asksFor {
+	if s.Protocol.IsSecure() || opportunistic(s) {
 		f.sdes, f.dtls = len(lines) > 0, len(prints) > 0
 	}
+	f.invites = opportunistic(s)
 	f.heard, f.accept = req.SDES.acceptable(lines), req.OSRTP.Accept
 	f.pick = srtp.NoSuite
 	for _, suite := range req.SDES.Pick {
@@ -127,7 +128,7 @@ func (d *draft) secureOffer(fm, tm *Media, s section, req *Request) {
 
 	secure := tm.Protocol.IsSecure()
 	if tm.Protocol.IsRTP() && !secure && !t.declined {
-		secure = !s.Protocol.IsSecure() && f.proposal != Plain || req.OSRTP.Offer || t.opportunistic
+		secure = f.invites && f.proposal != Plain || req.OSRTP.Offer || t.opportunistic
 	}
 	// Who has shown to be able to do one is not offered the other.
 	t.tellsSDES = secure && !req.SDES.Off && (t.sdes || !t.dtls)
@@ -152,7 +153,7 @@ func (d *draft) secureAnswer(am, om *Media, s section, req *Request) {
 	d.hearAnswer(am, s, req)
 	o.tellsSDES, o.tellsDTLS = false, false
 	chosen := o.proposal
-	if !om.Protocol.IsSecure() && (a.Keying == Plain && !o.accept && !req.OSRTP.Accept || !opportunistic(section{om.Section, om.session})) {
+	if !om.Protocol.IsSecure() && (a.Keying == Plain && !o.accept && !req.OSRTP.Accept || !o.invites) {
 		chosen = Plain
 	}
 	if chosen == KeyedDTLS && req.DTLS.Off && len(o.heard) > 0 {

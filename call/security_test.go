@@ -390,3 +390,86 @@ func TestAnswerProtocol(t *testing.T) {
 		})
 	}
 }
+
+func TestStreamsListedTwice(t *testing.T) {
+	const plain, secure, refused = "m=audio 4000 RTP/AVP 8", "m=audio 4002 RTP/SAVP 8\r\na=crypto:1 " + cm80 + " inline:K1", "m=audio 0 RTP/AVP 8"
+	accept := options(func(o *call.Options) { o.OSRTP.AcceptLegacy, o.Protocol = true, sdp.ProtoAVP })
+	offer := options(func(o *call.Options) { o.OSRTP.OfferLegacy, o.Protocol, o.SDES.NoNew = true, sdp.ProtoSAVP, true })
+	offer.SDES.Only = []srtp.Suite{srtp.AES128CM80}
+	type exchange struct {
+		offer  []string
+		option call.Options
+		told   string
+		answer []string
+		back   string
+	}
+	for _, c := range []struct {
+		name      string
+		exchanges []exchange
+	}{
+		{"merged, and answered with the other section refused", []exchange{
+			{[]string{plain, secure}, accept, "1 RTP/AVP", []string{plain}, "0 RTP/AVP, 1 RTP/SAVP"},
+			{[]string{refused, secure}, accept, "1 RTP/AVP", []string{plain}, "0 RTP/AVP, 1 RTP/SAVP"},
+		}},
+		{"in the other order", []exchange{{[]string{secure, plain}, accept, "1 RTP/AVP", []string{plain}, "1 RTP/SAVP, 0 RTP/AVP"}}},
+		{"two streams unless told otherwise", []exchange{{[]string{plain, secure}, noDTLS, "1 RTP/AVP, 1 RTP/SAVP", []string{plain}, "1 RTP/AVP, 0 RTP/SAVP"}}},
+		{"listed twice by us, the plain one is taken", []exchange{{[]string{plain}, offer, "1 RTP/AVP, 1 RTP/SAVP", []string{plain, "m=audio 0 RTP/SAVP 8"}, "1 RTP/AVP"}}},
+		{"listed twice by us, SRTP is taken", []exchange{{[]string{plain}, offer, "1 RTP/AVP, 1 RTP/SAVP",
+			[]string{refused, strings.Replace(secure, "K1", "L1", 1)}, "1 RTP/AVP"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, plane := newManager(t, nil)
+			head := strings.SplitAfter(describe("127.0.0.1", 1), "t=0 0\r\n")[0]
+			sections := func(d *sdp.Description) string {
+				var all []string
+				ports := map[uint16]bool{}
+				for _, m := range d.Media() {
+					used := 1
+					if m.Rejected() {
+						used = 0
+					} else if ports[m.Port] {
+						t.Errorf("port %d is told twice", m.Port)
+					}
+					ports[m.Port] = true
+					all = append(all, fmt.Sprint(used, " ", m.Protocol))
+				}
+				return strings.Join(all, ", ")
+			}
+			for i, e := range c.exchanges {
+				to := ""
+				if i > 0 {
+					to = "b"
+				}
+				req := request(t, "twice", "a", to, withKeys(head+strings.Join(e.offer, "\r\n")+"\r\n"))
+				req.Options = e.option
+				if got := sections(must(t)(m.Offer(req))); got != e.told {
+					t.Fatalf("offer %d: told %s, want %s", i+1, got, e.told)
+				}
+				req = request(t, "twice", "a", "b", withKeys(head+strings.Join(e.answer, "\r\n")+"\r\n"))
+				if got := sections(must(t)(m.Answer(req))); got != e.back {
+					t.Fatalf("answer %d: told %s, want %s", i+1, got, e.back)
+				}
+			}
+			streams := 0
+			snap, err := m.Query("twice", "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range snap.Parties {
+				for _, m := range p.Media {
+					streams += len(m.Streams)
+				}
+			}
+			used := 0
+			if !eventually(func() bool {
+				used = 0
+				for _, p := range plane.Pools() {
+					used += p.Used
+				}
+				return 2*used == streams
+			}) {
+				t.Errorf("%d pairs of ports are in use for %d streams", used, streams)
+			}
+		})
+	}
+}
