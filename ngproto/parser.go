@@ -49,6 +49,7 @@ func (p *Parser) Parse(d Dict) (*Request, error) {
 			return nil, err
 		}
 	}
+	r.boundAttrs()
 	return r.Request, nil
 }
 
@@ -57,6 +58,10 @@ const (
 	maxNotes    = 16 // entries in Unknown and in Warnings, each
 	maxExpanded = 8  // templates and flag strings that one request may expand
 	maxNoteSize = 80 // bytes of a client's text repeated in one note
+
+	// Changes of sdp-attr of one kind in one scope, and their bytes. They apply to each section of a description.
+	maxChanges     = 128
+	maxChangeBytes = 16 << 10
 )
 
 // reader fills a Request from one key, flag or flag string after the other.

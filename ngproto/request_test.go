@@ -326,3 +326,25 @@ func TestTransformAndMeshDictionaries(t *testing.T) {
 		t.Errorf("mesh reads %+v, want %+v", r.Tags, want)
 	}
 }
+
+func TestChangesOfAttributesAreBounded(t *testing.T) {
+	many := make([]string, maxChanges+1)
+	for i := range many {
+		many[i] = "x"
+	}
+	long := strings.Repeat("y", maxChangeBytes)
+	req, err := ParseRequest(Dict{{"command", String("offer")}, {"sdp-attr", Map(Dict{
+		{"audio", Map(Dict{{"add", Strings(many...)}, {"remove", Strings("a", long)}})},
+		{"video", Map(Dict{{"add", Strings(long)}})},
+	})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	audio, video := req.SDPAttr[0], req.SDPAttr[1]
+	if len(audio.Add) != maxChanges || len(audio.Remove) != 1 || len(video.Add) != 1 {
+		t.Errorf("kept %d, %d and %d changes", len(audio.Add), len(audio.Remove), len(video.Add))
+	}
+	if len(req.Warnings) != 1 || !strings.Contains(req.Warnings[0], "in audio are dropped") {
+		t.Errorf("warnings: %q", req.Warnings)
+	}
+}

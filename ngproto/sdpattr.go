@@ -148,3 +148,29 @@ func appendUnescaped(to, words []string) []string {
 	}
 	return to
 }
+
+// boundAttrs drops changes of sdp-attr beyond what one request may ask for.
+func (r *reader) boundAttrs() {
+	for i := range r.SDPAttr {
+		c := &r.SDPAttr[i]
+		add, remove := bounded(c.Add, textSize), bounded(c.Remove, textSize)
+		substitute := bounded(c.Substitute, func(s Substitution) int { return len(s.From) + len(s.To) })
+		if len(add) < len(c.Add) || len(remove) < len(c.Remove) || len(substitute) < len(c.Substitute) {
+			r.warn("sdp-attr: more than %d changes or %d bytes of one kind in %s are dropped", maxChanges, maxChangeBytes, c.Scope)
+		}
+		c.Add, c.Remove, c.Substitute = add, remove, substitute
+	}
+}
+
+func textSize(s string) int { return len(s) }
+
+// bounded returns the first changes that are within the bounds.
+func bounded[T any](all []T, size func(T) int) []T {
+	bytes := 0
+	for i, change := range all {
+		if bytes += size(change); i == maxChanges || bytes > maxChangeBytes {
+			return all[:i]
+		}
+	}
+	return all
+}

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const offerSDP = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=call\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\na=sendrecv\r\n"
 
 // newDispatcher returns a dispatcher on a real userspace plane on loopback.
-func newDispatcher(t *testing.T, change func(*call.Config)) (*ng.Dispatcher, *call.Manager) {
+func newDispatcher(t testing.TB, change func(*call.Config)) (*ng.Dispatcher, *call.Manager) {
 	t.Helper()
 	plane, err := media.New(media.Config{
 		Interfaces: []media.Interface{{Name: "default", Addresses: []media.Address{
@@ -51,7 +51,7 @@ func newDispatcher(t *testing.T, change func(*call.Config)) (*ng.Dispatcher, *ca
 var cookies int
 
 // ask sends one request and returns the reply.
-func ask(t *testing.T, d *ng.Dispatcher, enc ngproto.Encoding, entries ...any) ngproto.Dict {
+func ask(t testing.TB, d *ng.Dispatcher, enc ngproto.Encoding, entries ...any) ngproto.Dict {
 	t.Helper()
 	var dict ngproto.Dict
 	for i := 0; i < len(entries); i += 2 {

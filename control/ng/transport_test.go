@@ -33,7 +33,7 @@ var (
 )
 
 // serving runs a transport until the test ends.
-func serving(t *testing.T, serve func(context.Context, *ng.Dispatcher) error) {
+func serving(t testing.TB, serve func(context.Context, *ng.Dispatcher) error) {
 	t.Helper()
 	d, _ := newDispatcher(t, nil)
 	ctx, cancel := context.WithCancel(context.Background())
