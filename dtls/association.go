@@ -77,20 +77,20 @@ func (a *association) handle(datagram []byte) news {
 	return news{}
 }
 
-// goodbye makes the datagram that closes the association (RFC 5246, section 7.2.1).
-func (a *association) goodbye() ([]byte, error) {
+// alert makes the datagram of an alert.
+func (a *association) alert(level alert.Level, description alert.Description) ([]byte, error) {
 	keys, err := a.cipher()
 	if err != nil {
 		return nil, err
 	}
 	r := &recordlayer.RecordLayer{
 		Header:  recordlayer.Header{Version: protocol.Version1_2, Epoch: 1, SequenceNumber: a.next},
-		Content: &alert.Alert{Level: alert.Warning, Description: alert.CloseNotify},
+		Content: &alert.Alert{Level: level, Description: description},
 	}
 	a.next++
 	raw, err := r.Marshal()
 	if err != nil {
-		return nil, fmt.Errorf("close_notify: %w", err)
+		return nil, fmt.Errorf("alert: %w", err)
 	}
 	return keys.Encrypt(r, raw)
 }

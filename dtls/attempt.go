@@ -13,9 +13,12 @@ import (
 
 // An attempt is one handshake of a session.
 type attempt struct {
-	role   Role
-	pipe   *pipe
-	cancel context.CancelFunc
+	role Role
+	pipe *pipe
+	// cancel ends the handshake. The cause is what it fails with.
+	cancel context.CancelCauseFunc
+	// leave gives back the place in the pool. It does so once.
+	leave func()
 }
 
 // result is what a handshake leaves behind.
@@ -41,19 +44,15 @@ func (a *attempt) handshake(ctx context.Context, cfg *Config, verify func(der []
 	}
 	err = conn.HandshakeContext(ctx)
 	unread, flight, next := a.pipe.detach()
-	// Ends the library's goroutines. Its close_notify goes nowhere.
+	// Ends the library's goroutines. Its close_notify goes nowhere, and the pipe's Close does not fail.
 	_ = conn.Close()
-	switch {
+	switch cause := context.Cause(ctx); {
 	case err == nil:
-	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		if a.role == Active && !a.pipe.wasHeard() {
-			return result{}, ErrUnanswered
-		}
-		return result{}, ErrTimeout
-	default:
-		return result{}, err
+		return a.finish(conn, unread, flight, next)
+	case cause != nil:
+		return result{}, cause
 	}
-	return a.finish(conn, unread, flight, next)
+	return result{}, err
 }
 
 func (a *attempt) open(cfg *Config, verify func(der []byte) error) (*dtls.Conn, error) {
@@ -108,11 +107,11 @@ func (a *attempt) finish(conn *dtls.Conn, unread, flight [][]byte, next uint64) 
 	if err != nil {
 		return result{}, fmt.Errorf("export keys: %w", err)
 	}
-	secrets, err := secretsOf(&state)
+	secrets, seen, err := secretsOf(&state)
 	if err != nil {
 		return result{}, err
 	}
-	left := &association{secrets: secrets, next: next, peer: slices.Clone(state.PeerCertificates[0])}
+	left := &association{secrets: secrets, next: next, seen: seen, peer: slices.Clone(state.PeerCertificates[0])}
 	if a.role == Passive {
 		left.flight = flight
 	}

@@ -86,33 +86,35 @@ func (s *secrets) cipher() (recordCipher, error) {
 	return c.make(keys, s.client)
 }
 
-// secretsOf takes the secrets out of a handshake's state. Its exported form is the only public way to them.
-func secretsOf(state *dtls.State) (secrets, error) {
+// secretsOf takes the secrets out of a handshake's state, and the number of the next record that the peer has not used
+// yet. The state's exported form is the only public way to them.
+func secretsOf(state *dtls.State) (s secrets, seen uint64, err error) {
 	encoded, err := state.MarshalBinary()
 	if err != nil {
-		return secrets{}, fmt.Errorf("export the state: %w", err)
+		return secrets{}, 0, fmt.Errorf("export the state: %w", err)
 	}
 	var exported struct {
 		MasterSecret              []byte
 		LocalRandom, RemoteRandom [helloRandomSize]byte
 		CipherSuiteID             uint16
+		RemoteSequenceNumber      uint64
 		IsClient                  bool
 	}
 	if err := gob.NewDecoder(bytes.NewReader(encoded)).Decode(&exported); err != nil {
-		return secrets{}, fmt.Errorf("read the exported state: %w", err)
+		return secrets{}, 0, fmt.Errorf("read the exported state: %w", err)
 	}
-	s := secrets{client: exported.IsClient, clientRandom: exported.RemoteRandom, serverRandom: exported.LocalRandom}
+	s = secrets{client: exported.IsClient, clientRandom: exported.RemoteRandom, serverRandom: exported.LocalRandom}
 	if s.client {
 		s.clientRandom, s.serverRandom = s.serverRandom, s.clientRandom
 	}
 	if copy(s.master[:], exported.MasterSecret) != len(s.master) {
-		return secrets{}, fmt.Errorf("master secret of %d bytes", len(exported.MasterSecret))
+		return secrets{}, 0, fmt.Errorf("master secret of %d bytes", len(exported.MasterSecret))
 	}
 	for i := range suites {
 		if uint16(suites[i].id) == exported.CipherSuiteID {
 			s.suite = &suites[i]
-			return s, nil
+			return s, exported.RemoteSequenceNumber, nil
 		}
 	}
-	return secrets{}, fmt.Errorf("unknown cipher suite %#04x", exported.CipherSuiteID)
+	return secrets{}, 0, fmt.Errorf("unknown cipher suite %#04x", exported.CipherSuiteID)
 }

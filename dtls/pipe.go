@@ -18,6 +18,8 @@ const (
 // on the other.
 type pipe struct {
 	send func([]byte)
+	// onHeard is called when the peer is first heard.
+	onHeard func()
 
 	mu    sync.Mutex
 	ready sync.Cond
@@ -39,8 +41,8 @@ type pipe struct {
 	next uint64
 }
 
-func newPipe(send func([]byte)) *pipe {
-	p := &pipe{send: send}
+func newPipe(send func([]byte), onHeard func()) *pipe {
+	p := &pipe{send: send, onHeard: onHeard}
 	p.ready.L = &p.mu
 	return p
 }
@@ -52,7 +54,10 @@ func (p *pipe) deliver(datagram []byte) {
 	if p.closed || len(p.queue) >= mostQueued {
 		return
 	}
-	p.heard = true
+	if !p.heard {
+		p.heard = true
+		p.onHeard()
+	}
 	p.queue = append(p.queue, append([]byte(nil), datagram...))
 	p.ready.Signal()
 }
@@ -88,7 +93,7 @@ func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
 	if p.answered {
 		p.flight, p.answered = nil, false
 	}
-	// Retransmissions of an unanswered flight are not kept beside it.
+	// An unanswered flight comes again and again.
 	if len(p.flight) < mostQueued {
 		p.flight = append(p.flight, datagram)
 	}
@@ -108,30 +113,27 @@ func (p *pipe) WriteTo(b []byte, _ net.Addr) (int, error) {
 // drops it as a replay.
 func (p *pipe) repeat() {
 	p.mu.Lock()
-	var hello []byte
-	switch {
-	case p.heard || p.closed || p.muted:
+	if p.heard || p.closed || p.muted {
 		p.mu.Unlock()
 		return
-	case p.again == nil:
-		p.again = time.AfterFunc(helloPause, p.repeat)
-	default:
-		if len(p.flight) > 0 && time.Since(p.written) >= helloPause {
-			hello, p.written = p.flight[len(p.flight)-1], time.Now()
+	}
+	var hello []byte
+	pause := helloPause
+	if len(p.flight) > 0 {
+		if pause -= time.Since(p.written); pause <= 0 {
+			pause, p.written = helloPause, time.Now()
+			hello = p.flight[len(p.flight)-1]
 		}
-		p.again.Reset(helloPause)
+	}
+	if p.again == nil {
+		p.again = time.AfterFunc(pause, p.repeat)
+	} else {
+		p.again.Reset(pause)
 	}
 	p.mu.Unlock()
 	if hello != nil {
 		p.send(hello)
 	}
-}
-
-// wasHeard tells whether the peer sent anything.
-func (p *pipe) wasHeard() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.heard
 }
 
 // detach ends the handshake's part: nothing more is sent, and what was not read is returned with what must be known of

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"bytes"
 	"container/list"
 	"context"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/pion/dtls/v3/pkg/protocol/alert"
 )
 
 // Limits and times of a session.
@@ -60,7 +63,8 @@ func (s State) String() string {
 }
 
 var (
-	// ErrUnanswered says that an active session was not answered in time. It goes on trying.
+	// ErrUnanswered says that an active session was not answered so far. It goes on, with the very same hello: a new one
+	// could meet the answer to the one before.
 	ErrUnanswered = errors.New("no answer")
 	// ErrTimeout says that a handshake began and did not end in time.
 	ErrTimeout = errors.New("handshake did not finish in time")
@@ -81,8 +85,9 @@ type Config struct {
 	Send func(datagram []byte)
 	// OnKeys gets the keys of a finished handshake, once. Required.
 	OnKeys func(Keys)
-	// OnFail is told why an attempt failed. State tells whether the session goes on trying: a passive one waits for
-	// another hello, so that a forged one does not lock out the peer; an active one goes on while it was never answered.
+	// OnFail is told why an attempt failed. State tells whether the session goes on: a passive one waits for another
+	// hello, so that a forged one does not lock out the peer; an active one goes on as long as it was never answered,
+	// which is told once.
 	OnFail func(error)
 	// OnClose is told that the peer has ended a connected session: ErrClosed or an AlertError.
 	OnClose func(error)
@@ -99,7 +104,7 @@ type Config struct {
 	// Verified says that the peer has shown that it receives what is sent to its address, as ICE does. A passive session
 	// then does without the cookie and its round trip (RFC 6347, section 4.2.1).
 	Verified bool
-	// Timeout limits an attempt, DefaultTimeout when zero. Retransmit is the time until a flight is first sent again,
+	// Timeout limits an attempt once the peer was heard, DefaultTimeout when zero. Retransmit is the time until a flight is first sent again,
 	// DefaultRetransmit when zero.
 	Timeout, Retransmit time.Duration
 	// Pool limits how many handshakes run; nil is no limit.
@@ -139,7 +144,7 @@ type Session struct {
 	hello   [helloRandomSize]byte
 	helloed bool
 	early   [][]byte
-	// attempts counts handshakes, without unanswered ones.
+	// attempts counts handshakes.
 	attempts int
 	// place is that in the pool's queue while waiting, attempt the handshake under way.
 	place   *list.Element
@@ -258,7 +263,8 @@ func (s *Session) take(datagram []byte) {
 	case s.attempt != nil:
 		s.attempt.pipe.deliver(datagram)
 	case s.role != Active && s.helloed && message(datagram) == clientHello && len(datagram) <= mostBytes:
-		if len(s.early) < mostEarly {
+		again := func(kept []byte) bool { return bytes.Equal(kept[recordHeaderSize:], datagram[recordHeaderSize:]) }
+		if len(s.early) < mostEarly && !slices.ContainsFunc(s.early, again) {
 			s.early = append(s.early, slices.Clone(datagram))
 		}
 		s.begin()
@@ -292,20 +298,40 @@ func (s *Session) admitted() bool {
 // start runs a handshake in a goroutine. The session has a place in the pool.
 func (s *Session) start() {
 	s.attempts++
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
-	s.attempt = &attempt{role: s.role, pipe: newPipe(s.cfg.Send), cancel: cancel}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	a := &attempt{role: s.role, cancel: cancel, leave: sync.OnceFunc(s.cfg.Pool.leave)}
+	// Until the peer is heard, time is not what an attempt is judged by.
+	unanswered := time.AfterFunc(s.cfg.Timeout, func() { s.unanswered(a) })
+	context.AfterFunc(ctx, func() { unanswered.Stop() })
+	a.pipe = newPipe(s.cfg.Send, func() {
+		unanswered.Stop()
+		limit := time.AfterFunc(s.cfg.Timeout, func() { cancel(ErrTimeout) })
+		context.AfterFunc(ctx, func() { limit.Stop() })
+	})
+	s.attempt = a
 	for _, datagram := range s.early {
-		s.attempt.pipe.deliver(datagram)
+		a.pipe.deliver(datagram)
 	}
 	s.early = nil
-	go s.run(ctx, s.attempt)
+	go s.run(ctx, a)
+}
+
+// unanswered is called when a peer was not heard for long. The attempt goes on outside the pool, as it costs no work.
+func (s *Session) unanswered(a *attempt) {
+	s.mu.Lock()
+	current := s.attempt == a
+	s.mu.Unlock()
+	a.leave()
+	if current {
+		s.cfg.OnFail(fmt.Errorf("dtls: %s: %w", a.role, ErrUnanswered))
+	}
 }
 
 // run sees a handshake through.
 func (s *Session) run(ctx context.Context, a *attempt) {
 	done, err := a.handshake(ctx, &s.cfg, s.verify)
-	a.cancel()
-	s.cfg.Pool.leave()
+	a.cancel(nil)
+	a.leave()
 
 	s.mu.Lock()
 	if s.attempt != a {
@@ -340,27 +366,19 @@ func (s *Session) verify(der []byte) error {
 
 // failed decides whether to go on after an attempt. It unlocks the session.
 func (s *Session) failed(a *attempt, err error) {
-	unanswered := errors.Is(err, ErrUnanswered)
-	if unanswered {
-		s.attempts--
-	}
-	s.state = New
-	if !unanswered && (a.role == Active || s.attempts >= mostAttempts) {
+	s.state, s.helloed = New, false
+	if a.role == Active || s.attempts >= mostAttempts {
 		s.state = Failed
 	}
-	s.helloed = false
 	s.mu.Unlock()
 	s.cfg.OnFail(fmt.Errorf("dtls: %s: %w", a.role, err))
-	s.mu.Lock()
-	s.begin()
-	s.mu.Unlock()
 }
 
 // abandon ends what is under way without a word. The goroutine ends by itself.
 func (s *Session) abandon() {
 	if s.attempt != nil {
 		s.attempt.pipe.detach()
-		s.attempt.cancel()
+		s.attempt.cancel(nil)
 		s.attempt = nil
 	}
 	s.cfg.Pool.forget(s.place)
@@ -396,13 +414,14 @@ func (s *Session) connected(datagram []byte) {
 	}
 }
 
+// farewell is the close_notify of a connected session (RFC 5246, section 7.2.1).
 func (s *Session) farewell() [][]byte {
 	if s.association == nil {
 		return nil
 	}
-	// Without keys there is nothing to say it with, and the peer finds out by itself.
-	datagram, err := s.association.goodbye()
+	datagram, err := s.association.alert(alert.Warning, alert.CloseNotify)
 	if err != nil {
+		// Without keys there is nothing to say it with, and the peer finds out by itself.
 		return nil
 	}
 	return [][]byte{datagram}
