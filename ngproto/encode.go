@@ -1,12 +1,9 @@
 package ngproto
 
 import (
-	"bytes"
-	"encoding/json"
+	"slices"
 	"strconv"
-	"unicode/utf8"
-
-	"github.com/anacrolix/torrent/bencode"
+	"strings"
 )
 
 // Encode returns d in the given encoding with its keys in their order, the form for requests, whose order matters.
@@ -109,52 +106,58 @@ func appendJSONString(out []byte, s string) []byte {
 	return append(out, '"')
 }
 
-// encodeSorted encodes d with sorted keys and each key once, the form of replies.
-func encodeSorted(d Dict, enc Encoding) ([]byte, error) {
-	if enc == Bencode {
-		return bencode.Marshal(native(Map(d), enc))
+// appendSorted encodes d with sorted keys and each key once, the last value set, in all its levels: the form of replies.
+func appendSorted(out []byte, d Dict, enc Encoding) []byte {
+	var few [16]Entry // most dictionaries are no longer, and need no memory then
+	entries := append(few[:0], d...)
+	slices.SortStableFunc(entries, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
+	open, end := byte('d'), byte('e')
+	if enc == JSON {
+		open, end = '{', '}'
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(native(Map(d), enc)); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-// native turns a value into what the encoding packages understand.
-func native(v Value, enc Encoding) any {
-	switch v.kind {
-	case KindInt:
-		return v.num
-	case KindFloat:
+	out = append(out, open)
+	first := true
+	for i, e := range entries {
+		if i+1 < len(entries) && entries[i+1].Key == e.Key {
+			continue
+		}
 		if enc == JSON {
-			return v.float()
+			if !first {
+				out = append(out, ',')
+			}
+			out = append(appendJSONString(out, e.Key), ':')
+		} else {
+			out = appendBencodeString(out, e.Key)
 		}
-		return v.Text()
-	case KindList:
-		items := make([]any, len(v.list))
-		for i, item := range v.list {
-			items[i] = native(item, enc)
-		}
-		return items
-	case KindDict:
-		entries := make(map[string]any, len(v.dict))
-		for _, e := range v.dict {
-			entries[e.Key] = native(e.Value, enc)
-		}
-		return entries
-	default:
-		if enc == JSON && !utf8.ValidString(v.str) {
-			return rawString(v.str)
-		}
-		return v.str
+		first = false
+		out = appendSortedValue(out, e.Value, enc)
 	}
+	return append(out, end)
 }
 
-// rawString is a string with bytes that are not UTF-8, which encoding/json would replace.
-type rawString string
-
-// MarshalJSON quotes the string as it is.
-func (s rawString) MarshalJSON() ([]byte, error) { return appendJSONString(nil, string(s)), nil }
+func appendSortedValue(out []byte, v Value, enc Encoding) []byte {
+	switch v.kind {
+	case KindDict:
+		return appendSorted(out, v.dict, enc)
+	case KindList:
+		if enc == Bencode {
+			out = append(out, 'l')
+			for _, item := range v.list {
+				out = appendSortedValue(out, item, enc)
+			}
+			return append(out, 'e')
+		}
+		out = append(out, '[')
+		for i, item := range v.list {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = appendSortedValue(out, item, enc)
+		}
+		return append(out, ']')
+	}
+	if enc == JSON {
+		return appendJSON(out, v)
+	}
+	return appendBencode(out, v)
+}

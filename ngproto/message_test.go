@@ -1,6 +1,7 @@
 package ngproto
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -299,6 +300,60 @@ func depth(v any) int {
 		}
 	}
 	return deepest + 1
+}
+
+// native turns a value into what other encoders understand: they keep one key of several, in their own order.
+func native(v Value, enc Encoding) any {
+	switch v.kind {
+	case KindInt:
+		return v.num
+	case KindFloat:
+		if enc == JSON {
+			return v.float()
+		}
+		return v.Text()
+	case KindList:
+		items := make([]any, len(v.list))
+		for i, item := range v.list {
+			items[i] = native(item, enc)
+		}
+		return items
+	case KindDict:
+		entries := make(map[string]any, len(v.dict))
+		for _, e := range v.dict {
+			entries[e.Key] = native(e.Value, enc)
+		}
+		return entries
+	}
+	return v.str
+}
+
+func TestRepliesAreEncodedAsByOthers(t *testing.T) {
+	d := OK().Set("b", Strings("x", "", "\xff")).Set("a", Map(Dict{
+		{"z", Int(-5)}, {"k", String("first")}, {"k", String("last")}, {"", List(List(), Map(nil), Float(0.25))},
+	})).Set("\"quoted\"", String("line\r\n\ttab \x01 \\ ü <&>")).Dict
+	want, err := bencode.Marshal(native(Map(d), Bencode))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := (&Reply{d}).Encode("", Bencode); string(got) != string(want) {
+		t.Errorf("bencode\n%q\nwant\n%q", got, want)
+	}
+	d.Set("b", Strings("x", ""))
+	got := (&Reply{d}).Encode("", JSON)
+	var reference any
+	if err := json.Unmarshal(got, &reference); err != nil {
+		t.Fatalf("%v: %s", err, got)
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(native(Map(d), JSON)); err != nil {
+		t.Fatal(err)
+	}
+	if string(got)+"\n" != b.String() {
+		t.Errorf("JSON\n%s\nwant\n%s", got, &b)
+	}
 }
 
 // tooMuchJSON reports whether valid JSON exceeds what the package takes: depth, or the range of a float.

@@ -46,14 +46,32 @@ func (r *Reply) Set(key string, v Value) *Reply {
 // Encode returns the datagram "<cookie> <dictionary>"; without a cookie, the dictionary alone. Keys come out sorted. A
 // float is a number in JSON and a decimal string in bencode, which has no word for it.
 func (r *Reply) Encode(cookie string, enc Encoding) []byte {
-	body, err := encodeSorted(r.Dict, enc)
-	if err != nil {
-		body = Encode(r.Dict, enc) // unsorted, which clients read as well
+	out := make([]byte, 0, len(cookie)+r.Dict.size())
+	if cookie != "" {
+		out = append(append(out, cookie...), ' ')
 	}
-	if cookie == "" {
-		return body
+	return appendSorted(out, r.Dict, enc)
+}
+
+// size is about how long d is when encoded, a little more rather than less, so that encoding needs one piece of memory.
+func (d Dict) size() int {
+	n := 2
+	for _, e := range d {
+		n += len(e.Key) + 8 + e.Value.size()
 	}
-	out := make([]byte, 0, len(cookie)+1+len(body))
-	out = append(append(out, cookie...), ' ')
-	return append(out, body...)
+	return n
+}
+
+func (v Value) size() int {
+	switch v.kind {
+	case KindDict:
+		return v.dict.size()
+	case KindList:
+		n := 2
+		for _, item := range v.list {
+			n += item.size() + 1
+		}
+		return n
+	}
+	return len(v.str) + len(v.str)/32 + 12 // line ends are longer in JSON
 }

@@ -52,8 +52,8 @@ func newFuzzed(f testing.TB) *fuzzed {
 }
 
 // taken counts the pairs of ports in use.
-func (z *fuzzed) taken() (n int) {
-	for _, p := range z.plane.Pools() {
+func taken(plane *media.Plane) (n int) {
+	for _, p := range plane.Pools() {
 		n += p.Used
 	}
 	return n
@@ -107,9 +107,9 @@ func FuzzOfferAnswer(f *testing.F) {
 				}
 			}
 			// The workers give ports back in their own time.
-			for end := time.Now().Add(5 * time.Second); z.taken() != 0; time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(5 * time.Second); taken(z.plane) != 0; time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
-					t.Fatalf("%d pairs of ports are still taken", z.taken())
+					t.Fatalf("%d pairs of ports are still taken", taken(z.plane))
 				}
 			}
 		}()
