@@ -66,6 +66,9 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if names := withoutEffect(opts.flags); len(names) > 0 {
 		d.log.Warn("options are accepted but have no effect yet", "options", strings.Join(names, " "))
 	}
+	if len(d.opts.idleSections) > 0 {
+		d.log.Warn("sections of --transcode-config hand audio to others, which has no effect yet", "sections", strings.Join(d.opts.idleSections, " "))
+	}
 	if err := d.openPlanes(interfaces); err != nil {
 		return d, err
 	}
@@ -128,7 +131,7 @@ func (d *Daemon) openCalls() error {
 		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
-		RelayForeign: o.Foreign == foreignRelay,
+		CodecPreferences: o.preferences, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive,
 	})
 	d.disp = ng.NewDispatcher(ng.Config{

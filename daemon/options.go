@@ -61,10 +61,13 @@ type Options struct {
 
 	Templates        string
 	InterfacesConfig string
+	TranscodeConfig  string
 
-	flags      *pflag.FlagSet
-	templates  map[string]string
-	interfaces []interfaceSpec
+	flags        *pflag.FlagSet
+	templates    map[string]string
+	interfaces   []interfaceSpec
+	preferences  []call.CodecPreference
+	idleSections []string // of TranscodeConfig that ask for what is not there yet
 }
 
 // NewOptions returns the defaults, with the configuration file that is read if it exists and its section.
@@ -114,6 +117,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.BoolVarP(&o.Foreground, "foreground", "f", false, "stay in the foreground (Weir always does)")
 	fs.StringVar(&o.ConfigFile, "config-file", o.ConfigFile, "configuration file; \"none\" reads none")
 	fs.StringVar(&o.Templates, "templates", "", "section of the configuration file with signalling templates")
+	fs.StringVar(&o.TranscodeConfig, "transcode-config", "", "sections PREFIX-NAME of the configuration file rank pairs of codecs to convert between")
 	fs.StringVar(&o.ConfigSection, "config-section", o.ConfigSection, "section of the configuration file")
 	o.DTLS.register(fs)
 	registerPeerOptions(fs)
@@ -136,8 +140,8 @@ func (o *Options) readFile() error {
 		if err := o.take(file); err != nil {
 			return err
 		}
-	} else if o.Templates != "" || o.InterfacesConfig != "" {
-		return errors.New("--templates and --interfaces-config name sections of a configuration file, and none is read; name it with --config-file")
+	} else if o.Templates != "" || o.InterfacesConfig != "" || o.TranscodeConfig != "" {
+		return errors.New("--templates, --interfaces-config and --transcode-config name sections of a configuration file, and none is read; name it with --config-file")
 	}
 	if o.Templates != "" {
 		settings, err := file.section(o.Templates, "--templates")
@@ -148,6 +152,9 @@ func (o *Options) readFile() error {
 		for _, s := range settings {
 			o.templates[s.key] = s.value
 		}
+	}
+	if err := o.describeTranscoding(file); err != nil {
+		return err
 	}
 	return o.describeInterfaces(file)
 }

@@ -86,6 +86,7 @@ func TestSectionsOfTheFile(t *testing.T) {
 	const file = `[weir]
 interfaces-config = intf
 templates = words
+transcode-config = conv
 interface = 10.0.0.1
 [intf-pub]
 address = 10.0.0.5
@@ -101,6 +102,14 @@ alias = pub
 [words]
 default = trust-address
 webrtc = ICE=force transport-protocol=UDP/TLS/RTP/SAVPF
+[conv-up]
+source = opus/48000/2
+destination = G722
+preference = 5
+[conv-away]
+source = PCMA
+destination = PCMU
+transform = 192.0.2.1:2223
 `
 	o, err := complete(t, file)
 	if err != nil {
@@ -108,6 +117,9 @@ webrtc = ICE=force transport-protocol=UDP/TLS/RTP/SAVPF
 	}
 	if len(o.templates) != 2 || o.templates["default"] != "trust-address" || !strings.HasPrefix(o.templates["webrtc"], "ICE=force ") {
 		t.Errorf("templates %v", o.templates)
+	}
+	if len(o.preferences) != 1 || o.preferences[0].Rank != 5 || o.preferences[0].Source.Channels != 2 || o.preferences[0].Destination.Name != "G722" {
+		t.Errorf("preferences %+v", o.preferences)
 	}
 	got, err := resolveInterfaces(o.interfaces, []uint16{2223})
 	if err != nil {
@@ -134,6 +146,10 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"an unknown key of an interface", "[weir]\ninterfaces-config = i\n[i-a]\nadress = 10.0.0.1\n", nil, "line 4"},
 		{"an interface without address", "[weir]\ninterfaces-config = i\n[i-a]\nport-min = 5\n", nil, "[i-a]: no address"},
 		{"an excluded port that is none", "[weir]\ninterfaces-config = i\n[i-a]\naddress = 10.0.0.1\nexclude-ports = 70000\n", nil, "no port"},
+		{"a conversion without codecs", "[weir]\ntranscode-config = t\n[t-a]\npreference = 1\n", nil, "[t-a]: it takes a source"},
+		{"a conversion without a verdict", "[weir]\ntranscode-config = t\n[t-a]\nsource = PCMA\ndestination = opus\npreference = 0\n", nil, "no verdict"},
+		{"a rank that is no number", "[weir]\ntranscode-config = t\n[t-a]\npreference = high\n", nil, "line 4"},
+		{"an unknown key of a conversion", "[weir]\ntranscode-config = t\n[t-a]\nsorce = PCMA\n", nil, "line 4"},
 		{"templates without a section", "[weir]\ntemplates = t\n", nil, "no section [t]"},
 		{"templates without a file", "", []string{"--templates=t"}, "--config-file"},
 		{"a line before the first section", "timeout = 5\n", nil, "line 1"},

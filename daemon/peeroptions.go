@@ -31,7 +31,7 @@ jb-adaptive-min jb-adaptive-max dtls-mtu dtls-ciphers software-id
 dtx-delay max-dtx dtx-buffer dtx-lag dtx-shift dtx-cn-params amr-dtx evs-dtx silence-detect cn-payload player-cache!
 kernel-player kernel-player-media preload-media-files media-files-reload media-files-expire expiry-timer
 preload-db-media db-media-reload db-media-expire db-media-cache preload-db-cache db-cache-reload cache-media-reload
-db-cache-expire audio-buffer-length audio-buffer-delay audio-player transcode-config mqtt-host mqtt-port mqtt-tls-alpn
+db-cache-expire audio-buffer-length audio-buffer-delay audio-player mqtt-host mqtt-port mqtt-tls-alpn
 mqtt-id mqtt-keepalive mqtt-user mqtt-pass mqtt-cafile mqtt-capath mqtt-certfile mqtt-keyfile mqtt-publish-qos
 mqtt-publish-topic mqtt-publish-interval mqtt-publish-scope mos measure-rtp! ssrc-reporting janus-secret rtcp-interval
 moh-max-duration moh-max-repeats moh-prevent-double-hold! vsc-start-rec vsc-stop-rec vsc-start-stop-rec vsc-pause-rec

@@ -21,12 +21,17 @@ func codecs(req *ngproto.Request) call.Codecs {
 func codecSpecs(list []ngproto.Codec) []call.CodecSpec {
 	var specs []call.CodecSpec
 	for _, c := range list {
-		specs = append(specs, call.CodecSpec{
-			Name: c.Name, PayloadType: c.PayloadType, ClockRate: c.ClockRate, Channels: c.Channels, Bitrate: c.Bitrate, PTime: c.Ptime,
-			Params: c.Format, Options: c.Options,
-		})
+		specs = append(specs, CodecSpec(c))
 	}
 	return specs
+}
+
+// CodecSpec says a codec specification of the protocol in the terms of the call model.
+func CodecSpec(c ngproto.Codec) call.CodecSpec {
+	return call.CodecSpec{
+		Name: c.Name, PayloadType: c.PayloadType, ClockRate: c.ClockRate, Channels: c.Channels, Bitrate: c.Bitrate, PTime: c.Ptime,
+		Params: c.Format, Options: c.Options,
+	}
 }
 
 // longestPacket is the longest packet time that is believed, in ms.
