@@ -20,10 +20,11 @@ type Call struct {
 	lastSignal time.Time
 	deleteAt   time.Time   // zero: nobody asked for its end
 	timer      *time.Timer // the next time the call could end
+	converts   bool        // it has been logged that audio would have to be converted
 }
 
 func newCall(m *Manager, id string) *Call {
-	return &Call{id: id, manager: m, created: time.Now(), plan: &Plan{TOS: m.cfg.TOS}}
+	return &Call{id: id, manager: m, created: time.Now(), plan: &Plan{TOS: m.cfg.TOS, ranks: m.cfg.CodecPreferences}}
 }
 
 // own runs fn as the owner of the call, and reports whether it could not because the call had ended before.
@@ -47,6 +48,11 @@ func (c *Call) own(fn func(*Call) error) (gone bool, err error) {
 func (c *Call) signalled() {
 	c.lastSignal = time.Now()
 	c.schedule()
+	if !c.converts && c.plan.converts() {
+		c.converts = true
+		c.manager.cfg.Log.Warn("the parties have agreed on codecs that would have to be converted, which is not possible yet: packets pass as they are",
+			"call", c.id)
+	}
 }
 
 // end closes every leg and takes the call out of the table. The caller owns the call.

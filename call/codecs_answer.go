@@ -52,7 +52,7 @@ func (d *draft) answerCodecs(am, om *Media, w *Codecs) bool {
 	if len(shown) == 0 && len(accepted) > 0 {
 		return false
 	}
-	told := o.reply(shown, d.call.manager.cfg.CodecPreferences)
+	told := o.reply(shown, d.plan.ranks)
 	if len(told) == 0 {
 		// Both sides mean something this proxy does not know.
 		if told = accepted; len(told) == 0 {

@@ -50,10 +50,16 @@ func (d *draft) offerCodecs(fm, tm *Media, w *Codecs) bool {
 	fm.Sends, fm.Receives = theirs, theirs
 	tm.Sends, tm.Receives, tm.offered = o.told, o.told, o
 	fm.ptime = firstOf(fm.Section.PTime, fm.ptime)
-	if fm.Type != "audio" {
-		tm.ptime = fm.Section.PTime
-	} else {
-		tm.ptime = firstOf(w.PTime, fm.Section.PTime, tm.ptime)
+	before := tm.ptime
+	tm.ptime = fm.Section.PTime
+	if fm.Type == "audio" {
+		tm.ptime = firstOf(w.PTime, fm.Section.PTime, before)
+		fm.made, tm.made = w.Force, w.Force
+		tm.packets, fm.packets = w.PTime, w.PTimeReverse
+		if w.PTime != 0 {
+			fm.packets = firstOf(w.PTimeReverse, fm.ptime)
+		}
+		tm.tuning, fm.tuning = w.Transcode, w.Set
 	}
 	return len(o.told) > 0 || !w.AllowNone
 }

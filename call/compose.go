@@ -140,13 +140,18 @@ func (t *telling) rtcp() {
 	}
 }
 
-// refusal writes a section with port 0 that keeps the place of the one it refuses.
+// refusal writes a section with port 0 that keeps the place of the one it refuses. What a party offered as refused comes back the
+// way it wrote it.
 func refusal(said *sdp.Media, tm *Media, offer bool) *sdp.Media {
 	m := &sdp.Media{Type: said.Type, Protocol: tm.Protocol, Codecs: said.Codecs, Formats: said.Formats, Mid: said.Mid, Label: said.Label}
 	m.Bandwidth = said.Bandwidth
-	if !offer && tm.Section != nil {
-		m.Type, m.Codecs, m.Formats, m.Mid = tm.Section.Type, tm.Section.Codecs, tm.Section.Formats, tm.Section.Mid
-		m.Protocol = tm.Section.Protocol
+	if own := tm.Section; own != nil {
+		if !offer {
+			m.Type, m.Mid, m.Protocol = own.Type, own.Mid, own.Protocol
+		}
+		if own.Rejected() || said.Protocol != own.Protocol {
+			m.Codecs, m.Formats = own.Codecs, own.Formats
+		}
 	}
 	m.Conn = &sdp.Connection{Addr: unspecified(tm.family)}
 	return m

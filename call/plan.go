@@ -22,6 +22,7 @@ type Plan struct {
 
 	lastID     PartyID
 	lastSerial uint32
+	ranks      preferences
 }
 
 // Party is one end of the call: a tag, or the branch of an offer nobody has answered yet.
@@ -90,6 +91,9 @@ type Media struct {
 
 	offered *codecOffer // last offer to the party; nil when it never got one
 	ptime   int         // ms, of a=ptime towards the party; 0: none
+	packets int         // ms, of packets that are made anew for the party; 0: they may stay as they are
+	made    bool        // everything the party is sent is encoded here
+	tuning  []CodecSpec // how to encode for the party
 
 	session *sdp.Session // that Section stands in
 	family  int          // 4 or 6, of the address in Section
