@@ -112,6 +112,7 @@ type Agent struct {
 	pairs      []*pair // by priority, highest first
 	triggered  []*pair // first in, first out
 	nextCheck  time.Time
+	regular    bool // the peer checks before it nominates (see nominated)
 	connecting [components]progress
 	consentAt  time.Time // of the next consent check or keepalive; zero while there is no pair to keep
 

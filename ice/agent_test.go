@@ -1,7 +1,9 @@
 package ice
 
 import (
+	"math/rand/v2"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -93,5 +95,44 @@ func agree(t *testing.T, n *network, a, b *party, parts int) {
 		if p.Remote != q.Local || q.Remote != p.Local && len(n.nats) == 0 {
 			t.Errorf("component %d: one uses %v to %v, the other %v to %v", component, p.Local, p.Remote, q.Local, q.Remote)
 		}
+	}
+}
+
+// TestAnyNetwork draws networks and agents by chance: whatever is lost, late or rewritten, both sides complete on the same
+// pairs and stay there.
+func TestAnyNetwork(t *testing.T) {
+	for seed := range uint64(300) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			n := newNetwork(t)
+			n.random = rand.New(rand.NewPCG(seed, 7))
+			chance := func(one int) bool { return n.random.IntN(one) == 0 }
+			n.loss = n.random.Float64() * 0.4
+			n.jitter = time.Duration(n.random.IntN(600)) * time.Millisecond
+			n.delay = time.Duration(n.random.IntN(300)) * time.Millisecond
+			addrs := func(list ...string) []string { return list[:1+n.random.IntN(len(list))] }
+			parts := 1 + n.random.IntN(2)
+			lite := n.random.IntN(4) // of the answerer, one in four
+			a := n.party("offerer", parts, Config{Controlling: !chance(3)}, addrs("10.0.0.9", "2001:db8::1", "10.0.0.10")...)
+			b := n.party("answerer", parts, Config{Lite: lite == 0, Controlling: lite != 0 && chance(3)},
+				addrs("198.51.100.1", "198.51.100.2", "2001:db8::2")...)
+			if chance(3) {
+				n.nats = append(n.nats, &nat{inside: netip.MustParseAddr("10.0.0.9"), public: netip.MustParseAddr("203.0.113.77"),
+					symmetric: chance(2)})
+			}
+			if chance(2) {
+				meet(a, b)
+			} else { // the answer takes its time
+				must(t, b.SetRemote(a.describe()))
+				n.run(time.Duration(n.random.IntN(60)) * time.Second)
+				must(t, a.SetRemote(b.describe()))
+			}
+			n.until(2*time.Minute, "both completed", in(Completed, a, b))
+			n.loss = 0
+			n.run(20 * time.Second) // nominations that crossed are over
+			if a.Controlling() == b.Controlling() {
+				t.Errorf("both agents have the same role: controlling is %v", a.Controlling())
+			}
+			agree(t, n, a, b, parts)
+		})
 	}
 }

@@ -64,7 +64,7 @@ func (a *Agent) sendCheck(p *pair, id transactionID, nominates bool) {
 	}
 	w.uint64(role, a.tieBreaker)
 	w.uint32(attrPriority, Priority(PeerReflexive, p.base.preference, p.component()))
-	if nominates {
+	if nominates && a.controlling {
 		w.header(attrUseCandidate, 0)
 	}
 	a.cfg.Send(p.base.Socket, w.finish(a.remoteKey), p.remote.Addr)
@@ -194,11 +194,12 @@ func (a *Agent) errorResponse(p *pair, m *message, consent bool) {
 	}
 	a.counters.RoleConflicts++
 	p.check.open = false
-	if a.switches++; a.switches > maxSwitches || a.remote.Lite {
-		a.giveUp(p)
-		return
-	}
+	// Otherwise the role has changed since, by another response or a request of the peer.
 	if p.check.controlling == a.controlling {
+		if a.switches++; a.switches > maxSwitches || a.remote.Lite {
+			a.giveUp(p)
+			return
+		}
 		a.setRole(!a.controlling)
 		a.tieBreaker = randomUint64()
 	}

@@ -52,7 +52,8 @@ func (a *Agent) keep(now time.Time) {
 			a.counters.ConsentLost++
 		}
 		c.consent.asked++
-		a.sendCheck(c.pair, recent[0], false)
+		// Nominating it again heals a peer that has lost the nomination, or another one after it.
+		a.sendCheck(c.pair, recent[0], c.nominee == c.pair)
 	}
 	a.consentAt, a.stale = time.Time{}, true
 	if kept {

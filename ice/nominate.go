@@ -162,22 +162,36 @@ func (a *Agent) betterAhead(p *pair) bool {
 	return false
 }
 
-// nominated takes a nomination by the peer in. Of several the one of highest priority counts, as with the aggressive
-// nomination of RFC 5245; a peer that numbers them means the last one; and one that nominates a lower one when the higher
-// has fallen silent has moved.
+// nominated takes a nomination by the peer in. Of several the last one counts, if the peer numbers them or nominates only
+// after it has checked (RFC 8445): it has moved, or has had no answer. Of those of a peer that nominates with every check
+// (RFC 5245, section 8.1.1.2) the one of highest priority counts, while it is nominated time and again.
 func (a *Agent) nominated(p *pair, value uint32, now time.Time) {
 	c := &a.connecting[p.component()-1]
 	n := c.nominee
 	switch {
 	case n == nil, n == p, n.state != succeeded:
-	case value != 0 && value >= c.value:
-	case value == 0 && p.priority >= n.priority:
-	case value == 0 && now.Sub(n.heard) >= silence:
+	case value != 0:
+		if value < c.value {
+			return
+		}
+	case a.regular, p.priority >= n.priority, now.Sub(n.nominatedAt) >= silence:
 	default:
 		return
 	}
 	c.nominee, c.value = p, max(c.value, value)
+	if a.regular {
+		a.unwant(p)
+	}
 	a.stale = true
+}
+
+// unwant forgets nominations that a later one, of p, has replaced before our own checks were through.
+func (a *Agent) unwant(p *pair) {
+	for _, o := range a.pairs {
+		if o != p && o.component() == p.component() {
+			o.wanted = false
+		}
+	}
 }
 
 // selectUnchecked is what two lite agents do (RFC 8445, section 8.2): without checks the best pair is the one of highest

@@ -29,11 +29,13 @@ type pair struct {
 	priority uint64
 	state    pairState
 
-	queued        bool   // triggered
-	authenticated bool   // the caller has been told of it
-	nominate      bool   // controlling: the next check nominates it
-	wanted        bool   // controlled: nominated by the peer before our own check was through
-	value         uint32 // nomination value that came with that
+	queued        bool          // triggered
+	authenticated bool          // the caller has been told of it
+	nominate      bool          // controlling: the next check nominates it
+	wanted        bool          // controlled: nominated by the peer before our own check was through
+	value         uint32        // nomination value that came with that
+	nominatedBy   transactionID // the peer's last request that nominated it
+	nominatedAt   time.Time     // when it came
 	check         check
 	heard         time.Time // the last authenticated message
 }
@@ -233,9 +235,14 @@ func (a *Agent) setRole(controlling bool) {
 		return
 	}
 	a.controlling = controlling
+	// Nominations made in the wrong roles, on both sides perhaps, need not agree: who controls from now on starts over.
 	for _, p := range a.pairs {
-		p.nominate, p.wanted = false, false
+		p.nominate, p.wanted, p.check.nominates, p.nominatedBy = false, false, false, transactionID{}
 	}
+	for c := range a.connecting {
+		a.connecting[c].nominee, a.connecting[c].value = nil, 0
+	}
+	a.regular = false
 	a.rank()
 	a.stale = true
 }

@@ -168,6 +168,13 @@ func (a *Agent) checked(b *base, m *message, from netip.AddrPort, theirs []byte,
 	}
 	p.heard = now
 	nominated := m.nominate && !a.controlling
+	if nominated && m.id == p.nominatedBy && a.connecting[b.Component-1].nominee != nil {
+		nominated = false // sent again, and maybe overtaken by another nomination
+	} else if nominated {
+		p.nominatedBy, p.nominatedAt = m.id, now
+	} else if a.connecting[b.Component-1].nominee == nil {
+		a.regular = a.regular || m.controlling
+	}
 	if c := &a.connecting[b.Component-1]; p.state == succeeded && p.authenticated &&
 		(!nominated || c.nominee == p && m.nomination <= c.value) {
 		return // all that happens for the rest of a call
@@ -188,6 +195,9 @@ func (a *Agent) checked(b *base, m *message, from netip.AddrPort, theirs []byte,
 	default:
 		if nominated {
 			p.wanted, p.value = true, m.nomination
+			if a.regular {
+				a.unwant(p)
+			}
 		}
 		if p.state == inProgress && p.check.open {
 			// The first check may have died in front of a NAT that the peer's own has opened by now. RFC 8445, section

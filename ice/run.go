@@ -24,8 +24,8 @@ const (
 	// Role conflicts after which the peer's refusals are taken for failures: it will never be content.
 	maxSwitches = 8
 
-	// A controlled agent that is given another nomination of lower priority follows it if the first one's pair has been
-	// silent for this long (see nominated).
+	// A controlled agent that is given another nomination of lower priority follows it if the first one has not been
+	// repeated for this long (see nominated).
 	silence = 3 * time.Second
 
 	consentInterval = 5 * time.Second  // RFC 7675, section 5.1, varied by a fifth

@@ -109,7 +109,8 @@ func (a *Agent) Restart(own Credentials, local []Base) error {
 // forgetPeer leaves of the peer only what media is sent to.
 func (a *Agent) forgetPeer() {
 	a.remote, a.remoteKey, a.username = Remote{}, nil, ""
-	a.remotes, a.pairs, a.triggered, a.switches = nil, nil, nil, 0
+	a.remotes, a.pairs, a.triggered = nil, nil, nil
+	a.switches, a.regular = 0, false
 	a.consentAt = time.Time{}
 	for c := range a.connecting {
 		a.connecting[c] = progress{selected: a.connecting[c].selected}

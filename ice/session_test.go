@@ -350,17 +350,25 @@ func TestNominations(t *testing.T) {
 		value uint32
 		after time.Duration
 		want  netip.AddrPort
+		check bool // does not nominate
+		again bool // the last packet from there once more
 	}
 	for _, c := range []struct {
 		name  string
 		steps []step
 	}{
-		{"one", []step{{low, 0, 0, low}}},
-		{"aggressive: the higher priority wins when it comes last", []step{{low, 0, 0, low}, {high, 0, 0, high}}},
-		{"aggressive: the higher priority wins when it comes first", []step{{high, 0, 0, high}, {low, 0, time.Second, high}}},
-		{"the peer has moved", []step{{high, 0, 0, high}, {low, 0, 4 * time.Second, low}}},
-		{"numbered nominations: the last one wins", []step{{high, 1, 0, high}, {low, 2, 0, low}, {high, 3, 0, high}}},
-		{"numbered nominations: an old one comes late", []step{{high, 5, 0, high}, {low, 2, 0, high}}},
+		{"one", []step{{from: low, want: low}}},
+		{"aggressive: the higher priority wins when it comes last", []step{{from: low, want: low}, {from: high, want: high}}},
+		{"aggressive: the higher priority wins when it comes first",
+			[]step{{from: high, want: high}, {from: low, after: time.Second, want: high}}},
+		{"aggressive: the peer has moved", []step{{from: high, want: high}, {from: low, after: 4 * time.Second, want: low}}},
+		{"regular: the last one wins", []step{{from: low, check: true}, {from: high, check: true}, {from: high, want: high},
+			{from: low, after: time.Second, want: low}, {from: high, want: high}}},
+		{"regular: one that was sent again does not win", []step{{from: low, check: true}, {from: high, want: high},
+			{from: low, after: time.Second, want: low}, {from: high, again: true, want: low}}},
+		{"numbered: the last one wins", []step{{from: high, value: 1, want: high}, {from: low, value: 2, want: low},
+			{from: high, value: 3, want: high}}},
+		{"numbered: an old one comes late", []step{{from: high, value: 5, want: high}, {from: low, value: 2, want: high}}},
 	} {
 		for kind, lite := range map[string]bool{"full": false, "lite": true} {
 			t.Run(c.name+", "+kind, func(t *testing.T) {
@@ -370,14 +378,27 @@ func TestNominations(t *testing.T) {
 				for _, p := range w.take() {
 					w.a.Handle(wireSocket, respond(p, peerCredentials), p.to)
 				}
+				last := map[netip.AddrPort][]byte{}
 				for i, s := range c.steps {
 					w.now = w.now.Add(s.after)
-					w.a.Handle(wireSocket, w.check(func(out *writer) {
-						nominating(out)
-						if s.value != 0 {
-							out.uint32(attrNomination, s.value)
-						}
-					}), s.from)
+					if !s.again {
+						last[s.from] = w.check(func(out *writer) {
+							out.begin(bindingRequest, transactionID{byte(i), 2})
+							out.text(attrUsername, "weir:peer")
+							out.uint32(attrPriority, 1000)
+							out.uint64(attrControlling, 1)
+							if !s.check {
+								out.header(attrUseCandidate, 0)
+							}
+							if s.value != 0 {
+								out.uint32(attrNomination, s.value)
+							}
+						})
+					}
+					w.a.Handle(wireSocket, last[s.from], s.from)
+					if s.check {
+						continue
+					}
 					if got, _ := w.a.Selected(RTP); got.Remote != s.want || !got.Nominated {
 						t.Errorf("after %d nominations: %+v, want %v", i+1, got, s.want)
 					}
