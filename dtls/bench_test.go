@@ -57,18 +57,21 @@ func BenchmarkHandshake(b *testing.B) {
 	}
 }
 
+// used is what the process holds after a collection.
+func used() (heap, stack uint64) {
+	// The second one frees what pools held on to.
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc, m.StackInuse
+}
+
 // BenchmarkConnectedMemory reports what a connected session holds. Run it with -benchtime 1x.
 func BenchmarkConnectedMemory(b *testing.B) {
 	const pairs = 500
 	cfg := Config{Certificate: testCertificate(b, CertificateConfig{})}
 	shake(b, cfg, cfg)
-	used := func() (heap, stack uint64) {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc, m.StackInuse
-	}
 	for b.Loop() {
 		heap, stack := used()
 		goroutines := runtime.NumGoroutine()
@@ -81,6 +84,37 @@ func BenchmarkConnectedMemory(b *testing.B) {
 		b.ReportMetric(float64(int64(heapNow)-int64(heap))/(2*pairs), "heap-B/session")
 		b.ReportMetric(float64(int64(stackNow)-int64(stack))/(2*pairs), "stack-B/session")
 		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/(2*pairs), "goroutines/session")
+		for _, s := range kept {
+			s.Close()
+		}
+	}
+}
+
+// BenchmarkWaitingMemory reports what a handshake under way holds, one that waits for an answer.
+func BenchmarkWaitingMemory(b *testing.B) {
+	const sessions = 500
+	cfg := Config{
+		Certificate: testCertificate(b, CertificateConfig{}), Role: Active, Remote: []Fingerprint{fingerprint(nil, SHA256)},
+		OnKeys: func(Keys) { b.Error("keys from nobody") },
+	}
+	for b.Loop() {
+		heap, stack := used()
+		before := runtime.NumGoroutine()
+		sent := make(chan struct{}, 10*sessions)
+		cfg.Send = func([]byte) { sent <- struct{}{} }
+		var kept []*Session
+		for range sessions {
+			s, err := NewSession(cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			kept = append(kept, s)
+			<-sent
+		}
+		heapNow, stackNow := used()
+		b.ReportMetric(float64(int64(heapNow)-int64(heap))/sessions, "heap-B/session")
+		b.ReportMetric(float64(int64(stackNow)-int64(stack))/sessions, "stack-B/session")
+		b.ReportMetric(float64(runtime.NumGoroutine()-before)/sessions, "goroutines/session")
 		for _, s := range kept {
 			s.Close()
 		}

@@ -143,13 +143,16 @@ func match(der []byte, announced []Fingerprint) error {
 	for _, f := range announced {
 		strongest = max(strongest, f.Hash)
 	}
+	if !strongest.valid() {
+		return fmt.Errorf("%w: none is announced", ErrFingerprint)
+	}
 	got := fingerprint(der, strongest)
 	var want []string
 	for _, f := range announced {
 		if f.Hash != strongest {
 			continue
 		}
-		if strongest.valid() && subtle.ConstantTimeCompare(f.sum[:], got.sum[:]) == 1 {
+		if subtle.ConstantTimeCompare(f.sum[:], got.sum[:]) == 1 {
 			return nil
 		}
 		want = append(want, f.Value())

@@ -21,12 +21,25 @@ func connected(t *testing.T) (active, passive *party) {
 	return active, passive
 }
 
+// goroutines counts those of the test itself, once all wait for something.
+func goroutines() int {
+	synctest.Wait()
+	dump := make([]byte, 1<<20)
+	return bytes.Count(dump[:runtime.Stack(dump, true)], []byte(", synctest bubble "))
+}
+
 func TestConnectedSessionsHaveNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before := runtime.NumGoroutine()
-		a, b := connected(t)
-		synctest.Wait()
-		if now := runtime.NumGoroutine(); now != before {
+		before := goroutines()
+		a, b := newParty(t, Config{}), newParty(t, Config{})
+		connect(t, a, b)
+		time.Sleep(latency / 2)
+		if now := goroutines(); now <= before {
+			t.Errorf("a handshake needs no goroutine: %d are there, %d before", now, before)
+		}
+		time.Sleep(settle)
+		agree(t, a, b)
+		if now := goroutines(); now != before {
 			t.Errorf("%d goroutines more than before", now-before)
 		}
 		sent := a.out.sent() + b.out.sent()
@@ -50,18 +63,17 @@ func TestCloseDuringAHandshake(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				before := runtime.NumGoroutine()
+				before := goroutines()
 				a, b := newParty(t, Config{}), newParty(t, Config{})
 				connect(t, a, b)
 				time.Sleep(c.after)
 				a.Close()
 				b.Close()
 				time.Sleep(2 * latency)
-				synctest.Wait()
-				if now := runtime.NumGoroutine(); now != before {
+				if now := goroutines(); now != before {
 					t.Errorf("%d goroutines are left", now-before)
 				}
-				for _, d := range a.out.seen {
+				for _, d := range a.out.log() {
 					b.Handle(d)
 				}
 				if err := a.SetRemote(Passive, b.fingerprint()); err != nil {
@@ -150,7 +162,7 @@ func TestLastFlightIsRepeatedOnlyWhenAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := connected(t)
 		sent := b.out.sent()
-		for _, d := range a.out.seen {
+		for _, d := range a.out.log() {
 			b.Handle(d)
 		}
 		if n := b.out.sent() - sent; n != 0 {
@@ -165,16 +177,16 @@ func TestPeerStartsAnotherAssociation(t *testing.T) {
 		again, next := newParty(t, Config{Timeout: time.Hour}), newParty(t, Config{})
 		// The caller's part: the new session is fed once there is one, the old one always.
 		begun := false
-		again.out.to = func(d []byte) {
+		again.out.lead(func(d []byte) {
 			old.Handle(d)
-			if len(old.hellos) == 1 && !begun {
+			if len(old.restarts()) == 1 && !begun {
 				begun = true
-				next.Handle(old.hellos[0])
+				next.Handle(old.restarts()[0])
 			} else if begun {
 				next.Handle(d)
 			}
-		}
-		next.out.to = again.Handle
+		})
+		next.out.lead(again.Handle)
 		for _, err := range []error{again.SetRemote(Active, old.fingerprint()), next.SetRemote(Passive, again.fingerprint())} {
 			if err != nil {
 				t.Fatal(err)
@@ -189,17 +201,17 @@ func TestPeerStartsAnotherAssociation(t *testing.T) {
 		if old.State() != Connected {
 			t.Errorf("the old session is %s", old.State())
 		}
-		old.Handle(again.out.seen[0])
-		if len(old.hellos) != 1 {
-			t.Errorf("%d reports of one hello", len(old.hellos))
+		old.Handle(again.out.log()[0])
+		if len(old.restarts()) != 1 {
+			t.Errorf("%d reports of one hello", len(old.restarts()))
 		}
-		old.Handle(a.out.seen[0])
-		forged := bytes.Clone(again.out.seen[0])
+		old.Handle(a.out.log()[0])
+		forged := bytes.Clone(again.out.log()[0])
 		forged[len(forged)-1]++
 		forged[recordHeaderSize+handshakeHeaderSize+2]++
 		old.Handle(forged)
-		if len(old.hellos) != 3 || !bytes.Equal(old.hellos[2], forged) {
-			t.Errorf("%d reports", len(old.hellos))
+		if len(old.restarts()) != 3 || !bytes.Equal(old.restarts()[2], forged) {
+			t.Errorf("%d reports", len(old.restarts()))
 		}
 	})
 }
@@ -217,7 +229,7 @@ func TestForgedHelloDoesNotLockOutThePeer(t *testing.T) {
 			if err := b.SetRemote(Passive, a.fingerprint()); err != nil {
 				t.Fatal(err)
 			}
-			b.Handle(stranger.out.seen[0])
+			b.Handle(stranger.out.log()[0])
 			// What answers the stranger gets lost on the way to the peer.
 			time.Sleep(2 * latency)
 			if b.State() != Connecting {

@@ -51,7 +51,7 @@ func newPipe(send func([]byte), onHeard func()) *pipe {
 func (p *pipe) deliver(datagram []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.queue) >= mostQueued {
+	if p.closed || p.muted || len(p.queue) >= mostQueued || len(datagram) > mostBytes {
 		return
 	}
 	if !p.heard {

@@ -73,7 +73,7 @@ var (
 )
 
 // Config is what a session is made from. The functions are called from goroutines of the session or from the one that
-// calls its methods, one at a time for each function but Send; they must not wait. They may call the session's methods.
+// calls its methods. They must not wait, and may call the session's methods.
 type Config struct {
 	// Role and Remote are as for SetRemote; both may be left for later.
 	Role   Role
@@ -202,10 +202,7 @@ func (s *Session) SetRemote(role Role, remote []Fingerprint) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.association != nil {
-		if err := match(s.association.peer, remote); err != nil {
-			return err
-		}
-		return nil
+		return match(s.association.peer, remote)
 	}
 	s.remote = slices.Clone(remote)
 	if role != s.role {

@@ -171,29 +171,29 @@ func TestEarlyDatagramsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if a.out.sent() < 10 || len(b.early) != 1 {
-			t.Errorf("of the same hello, sent %d times, %d are kept", a.out.sent(), len(b.early))
+		if a.out.sent() < 10 || b.kept() != 1 {
+			t.Errorf("of the same hello, sent %d times, %d are kept", a.out.sent(), b.kept())
 		}
-		forged := bytes.Clone(a.out.seen[0])
+		forged := bytes.Clone(a.out.log()[0])
 		for range 2 * mostEarly {
 			forged[len(forged)-1]++
 			b.Handle(forged)
 			b.Handle(make([]byte, recordHeaderSize))
 			b.Handle(nil)
 		}
-		if len(b.early) != mostEarly {
-			t.Errorf("%d datagrams are kept", len(b.early))
+		if b.kept() != mostEarly {
+			t.Errorf("%d datagrams are kept", b.kept())
 		}
 		// The hello of another association takes the place of all.
-		b.Handle(a.out.seen[0])
+		b.Handle(a.out.log()[0])
 		again := newParty(t, Config{})
 		join(again, b)
 		if err := again.SetRemote(Active, b.fingerprint()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * latency)
-		if len(b.early) != 1 {
-			t.Errorf("%d datagrams of the new hello are kept", len(b.early))
+		if b.kept() != 1 {
+			t.Errorf("%d datagrams of the new hello are kept", b.kept())
 		}
 		if err := b.SetRemote(Passive, again.fingerprint()); err != nil {
 			t.Fatal(err)
@@ -317,6 +317,27 @@ func TestNoCommonProfile(t *testing.T) {
 			if keys, failures, _ := p.reported(); len(keys) != 0 || len(failures) == 0 {
 				t.Errorf("%s: keys %d times and %v", p.role, len(keys), failures)
 			}
+		}
+	})
+}
+
+func TestOlderVersionIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newParty(t, Config{}), newParty(t, Config{Verified: true})
+		for _, err := range []error{a.SetRemote(Active, b.fingerprint()), b.SetRemote(Passive, a.fingerprint())} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		// The hello of a client that knows DTLS 1.0 only.
+		hello := a.out.log()[0]
+		copy(hello[recordHeaderSize+handshakeHeaderSize:], []byte{254, 255})
+		b.Handle(hello)
+		time.Sleep(settle)
+		sent := b.out.log()
+		if _, failures, _ := b.reported(); len(failures) != 1 || len(sent) != 1 || !bytes.Equal(sent[0][recordHeaderSize:], []byte{2, 70}) {
+			t.Errorf("answered with %x after %v, want the alert protocol_version", sent, failures)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,8 +36,27 @@ func (w *wire) send(d []byte) {
 	w.seen = append(w.seen, append([]byte(nil), d...))
 	w.mu.Unlock()
 	for _, delay := range delays {
-		time.AfterFunc(delay, func() { w.to(d) })
+		time.AfterFunc(delay, func() {
+			w.mu.Lock()
+			to := w.to
+			w.mu.Unlock()
+			to(d)
+		})
 	}
+}
+
+// lead sets the other end.
+func (w *wire) lead(to func([]byte)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.to = to
+}
+
+// log is everything that was sent so far.
+func (w *wire) log() [][]byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.seen)
 }
 
 func (w *wire) sent() int {
@@ -85,6 +105,20 @@ func (p *party) reported() (keys []Keys, failures, ends []error) {
 	return p.keys, p.failures, p.ends
 }
 
+// restarts are the hellos that were reported.
+func (p *party) restarts() [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.hellos)
+}
+
+// kept is the number of datagrams that wait for a handshake.
+func (p *party) kept() int {
+	p.Session.mu.Lock()
+	defer p.Session.mu.Unlock()
+	return len(p.early)
+}
+
 // fingerprint is what the party's SDP says.
 func (p *party) fingerprint() []Fingerprint {
 	return []Fingerprint{p.cfg.Certificate.Fingerprint(SHA256)}
@@ -102,7 +136,10 @@ func connect(t testing.TB, active, passive *party) {
 	}
 }
 
-func join(a, b *party) { a.out.to, b.out.to = b.Handle, a.Handle }
+func join(a, b *party) {
+	a.out.lead(b.Handle)
+	b.out.lead(a.Handle)
+}
 
 // agree checks that both sides reported the same keys exactly once, and returns them as the active side has them.
 func agree(t testing.TB, active, passive *party) Keys {
