@@ -9,9 +9,6 @@ import (
 	"github.com/weir-media/weir/sdp"
 )
 
-// firstDynamic is the first payload type for codecs without a static one (RFC 3551, section 6).
-const firstDynamic = 96
-
 // codecOffer is the last offer of codecs to a media, with what its answer will be measured by. It never changes.
 type codecOffer struct {
 	told     []sdp.Codec // to the party
@@ -172,7 +169,9 @@ func (b *offerBuilder) bringIn(n *CodecSpec) {
 		c, ok = b.remembered(func(c *sdp.Codec) bool { return spec.means(c, codec.Same) })
 		if !ok {
 			c = spec.codec(e)
-			c.PayloadType = b.number(e, &c, b.said, b.known)
+			if c.PayloadType, ok = b.number(e, &c, b.said, b.known); !ok {
+				return
+			}
 		}
 		b.added = append(b.added, c.PayloadType)
 	}
@@ -225,31 +224,25 @@ func (b *offerBuilder) remembered(fits func(*sdp.Codec) bool) (sdp.Codec, bool) 
 	return sdp.Codec{}, false
 }
 
-// number picks a payload type that the list does not have, nor others do for something else.
-func (b *offerBuilder) number(e *codec.Encoding, c *sdp.Codec, others ...[]sdp.Codec) uint8 {
-	taken := func(pt uint8) bool {
-		if byType(b.list, pt) >= 0 {
-			return true
-		}
-		return slices.ContainsFunc(others, func(list []sdp.Codec) bool {
+// number picks a payload type that the list does not have, nor others do for something else; false when all are taken.
+func (b *offerBuilder) number(e *codec.Encoding, c *sdp.Codec, others ...[]sdp.Codec) (uint8, bool) {
+	free := func(pt uint8) bool {
+		return byType(b.list, pt) < 0 && !slices.ContainsFunc(others, func(list []sdp.Codec) bool {
 			i := byType(list, pt)
 			return i >= 0 && format(&list[i]).Compare(format(c)) < codec.Compatible
 		})
 	}
-	if pt, ok := e.StaticType(int(c.ClockRate), int(c.Channels)); ok && !taken(pt) {
-		return pt
+	if pt, ok := e.StaticType(int(c.ClockRate), int(c.Channels)); ok && free(pt) {
+		return pt, true
 	}
-	for pt := uint8(firstDynamic); pt < 128; pt++ {
-		if !taken(pt) {
-			return pt
+	for _, dynamic := range [][2]uint8{{96, 127}, {35, 63}} { // the second is unassigned, and free of RTCP packet types when multiplexed
+		for pt := dynamic[0]; pt <= dynamic[1]; pt++ {
+			if free(pt) {
+				return pt, true
+			}
 		}
 	}
-	for pt := uint8(35); pt < 64; pt++ { // unassigned, and no RTCP packet type when multiplexed (RFC 5761, section 4)
-		if !taken(pt) {
-			return pt
-		}
-	}
-	return firstDynamic
+	return 0, false
 }
 
 // events adds telephone-event at the clock rates of codecs that were brought in, or of all if it was asked for itself. It goes
@@ -274,7 +267,9 @@ func (b *offerBuilder) events() {
 		if !ok {
 			if c, ok = b.remembered(fits); !ok {
 				c = sdp.Codec{Name: e.Name, ClockRate: rate, Channels: 1, Params: e.Params}
-				c.PayloadType = b.number(e, &c)
+				if c.PayloadType, ok = b.number(e, &c); !ok {
+					return
+				}
 			}
 			b.added = append(b.added, c.PayloadType)
 		}

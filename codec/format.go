@@ -49,7 +49,9 @@ func (f Format) AnsweredBy(other Format) bool {
 	return f.Compare(other) >= Compatible
 }
 
-func isG729(name string) bool { return strings.EqualFold(name, "G729") || strings.EqualFold(name, "G729a") }
+func isG729(name string) bool {
+	return strings.EqualFold(name, "G729") || strings.EqualFold(name, "G729a")
+}
 
 // Printed returns the parameters the way Weir writes them: those of Opus in an order of its own, all others as they came.
 func (f Format) Printed() string {
