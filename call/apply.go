@@ -11,10 +11,14 @@ func (d *draft) apply() {
 	p := d.plan
 	recrypted := p.recrypted()
 	p.components(func(party *Party, index int, m *Media, c *Component, rtcp bool) {
-		c.Leg.Apply(p.settings(party, index, m, c, rtcp, recrypted[Ref{party.ID, index}]))
+		s := p.settings(party, index, m, c, rtcp, recrypted[Ref{party.ID, index}])
+		c.Leg.Apply(s)
+		for _, leg := range c.Alternates {
+			leg.Apply(media.Settings{Kind: s.Kind, Link: s.Link, TOS: s.TOS, Primary: c.Leg})
+		}
 	})
 	p.links(func(m *Media) {
-		if err := m.Link.Apply(m.link()); err != nil {
+		if err := m.Link.Apply(m.link(d.call.manager.secret[:])); err != nil {
 			d.call.manager.cfg.Log.Error("media cannot be linked", "call", d.call.id, "err", err)
 		}
 	})
@@ -35,7 +39,7 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, r
 		Muted: party.Description == nil && !party.Handling.Open || m.held && !c.Signalled.IsValid(),
 	}
 	switch {
-	case m.Opaque:
+	case m.Opaque, m.Through:
 		s.Kind = media.Opaque
 	case rtcp:
 		s.Kind = media.RTCP

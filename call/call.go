@@ -17,6 +17,7 @@ type Call struct {
 	mu         sync.Mutex
 	gone       bool // ended: the call is out of the table
 	plan       *Plan
+	early      []fragment // for descriptions that have not come yet
 	lastSignal time.Time
 	deleteAt   time.Time   // zero: nobody asked for its end
 	timer      *time.Timer // the next time the call could end
@@ -37,7 +38,7 @@ func (c *Call) own(fn func(*Call) error) (gone bool, err error) {
 	}
 	// Deferred, so that a fault in fn costs this command and not the port or the table entry of the call.
 	defer func() {
-		if !c.gone && len(c.plan.Parties) == 0 {
+		if !c.gone && len(c.plan.Parties)+len(c.early) == 0 {
 			c.end(ReasonFailed)
 		}
 	}()
@@ -84,6 +85,9 @@ func (c *Call) deadline(now time.Time) (time.Time, Reason) {
 		if c.plan.held() {
 			at, why = alive.Add(cfg.SilentTimeout), ReasonSilentTimeout
 		}
+	}
+	if len(c.plan.Parties) == 0 {
+		at = c.lastSignal.Add(earlyLife)
 	}
 	if !c.deleteAt.IsZero() {
 		at, why = c.deleteAt, ReasonDeleted

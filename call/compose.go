@@ -51,8 +51,12 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 		case tm.Hidden, !offer && i >= offeredUpTo:
 		case spoken:
 			session = ours[s.session]
-			t := telling{from: from, to: to, fm: from.Media[i], tm: tm, index: i, said: s.Media, req: req, offer: offer}
+			t := telling{draft: d, from: from, to: to, fm: from.Media[i], tm: tm, index: i, said: s.Media, req: req, offer: offer}
 			session.Media = append(session.Media, t.sections()...)
+			session.ICELite = session.ICELite || t.lite
+			if tm.Through && req.ICE.Mode == ICEForceRelay {
+				session.Groups = s.session.Groups
+			}
 		case !offer && tm.Section != nil:
 			// An answer has a section for every one offered (RFC 3264, section 6).
 			m := refusal(tm.Section, tm, offer)
@@ -69,6 +73,7 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 
 // telling is one section on its way: what from said in it, and what to is told instead. Each stage writes its own lines into out.
 type telling struct {
+	draft    *draft
 	from, to *Party
 	fm, tm   *Media
 	index    int
@@ -76,6 +81,7 @@ type telling struct {
 	req      *Request
 	offer    bool
 	out      *sdp.Media
+	lite     bool // we are a lite ICE agent
 }
 
 // section writes the section.
@@ -85,6 +91,9 @@ func (t *telling) section() *sdp.Media {
 	}
 	if t.tm.RTP.Leg == nil || t.fm.Rejected || t.tm.Rejected {
 		return refusal(t.said, t.tm, t.offer)
+	}
+	if t.tm.Through {
+		return t.through()
 	}
 	t.out = t.said.Clone()
 	t.transport()

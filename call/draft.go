@@ -54,12 +54,17 @@ func (d *draft) open(p *Party, m *Media, family int) error {
 	}
 	rtp, rtcp, err := d.call.manager.cfg.Plane.OpenPair(p.Interface, family, d.call.id)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoPorts, err)
+		return noPorts(err)
 	}
 	d.opened = append(d.opened, rtp, rtcp)
-	m.RTP.Leg, m.RTCP.Leg = rtp, rtcp
+	if m.RTP.Leg != nil && m.Security.DTLS.Association != 0 {
+		d.restart(&m.Security.DTLS) // on other ports it would be another one anyway (RFC 8842, section 3.2)
+	}
+	m.RTP.Leg, m.RTCP.Leg, m.RTP.Alternates, m.RTCP.Alternates = rtp, rtcp, nil, nil
 	return nil
 }
+
+func noPorts(err error) error { return fmt.Errorf("%w: %w", ErrNoPorts, err) }
 
 // discard gives back what the draft has opened; the call's plan stays as it was.
 func (d *draft) discard() {

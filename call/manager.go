@@ -1,6 +1,7 @@
 package call
 
 import (
+	crand "crypto/rand"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
@@ -43,6 +44,7 @@ type Config struct {
 	TOS          uint8              // of relayed packets, unless the request says otherwise
 	Certificates *dtls.Certificates // for DTLS-SRTP; nil: there is none
 	DTLSPassive  bool               // prefer to be the server
+	OneAddress   bool               // no ports on further addresses of an interface for ICE
 
 	SIPSource bool // take the signalling source for the media address by default
 
@@ -53,7 +55,8 @@ type Config struct {
 type Manager struct {
 	cfg    Config
 	seed   maphash.Seed
-	loopID string // marks descriptions that have passed here
+	secret [16]byte // of ICE foundations
+	loopID string   // marks descriptions that have passed here
 	shards [shards]shard
 	live   atomic.Int64
 
@@ -81,6 +84,7 @@ func NewManager(cfg Config) *Manager {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	m := &Manager{cfg: cfg, seed: maphash.MakeSeed(), loopID: fmt.Sprintf("%012x", rand.Uint64()>>16)}
+	crand.Read(m.secret[:]) // never fails
 	for i := range m.shards {
 		m.shards[i].calls = make(map[string]*Call)
 	}

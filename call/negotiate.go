@@ -49,6 +49,7 @@ func (m *Manager) signal(req *Request, create bool, step func(*draft, *Request) 
 		if text, err = step(d, req); err != nil {
 			return err
 		}
+		d.catchUp()
 		c.deleteAt = time.Time{} // whoever signals again wants the call to live
 		d.commit()
 		c.signalled()
@@ -235,6 +236,9 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	if wanted := d.wantedFamily(req); wanted != 0 {
 		known = wanted
 	}
+	if req.NoPortLatching && tm.latched.IsValid() && tm.latched != fm.RTP.Signalled {
+		tm.dropLegs()
+	}
 	if err := d.open(to, tm, d.family(to.Interface, family, known)); err != nil {
 		return err
 	}
@@ -242,17 +246,31 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 		if !d.offerCodecs(fm, tm, &req.Codecs) {
 			tm.Rejected = true
 			tm.dropLegs()
-		}
-		d.secureOffer(fm, tm, s, req)
-		if req.OSRTP.OfferLegacy && tm.Protocol.IsSecure() {
-			if err := d.double(to, tm); err != nil {
-				return err
-			}
+		} else if err := d.offerTransport(from, to, fm, tm, s, req); err != nil {
+			return err
 		}
 	}
 	subscribe(tm, Ref{from.ID, i})
 	if !slices.ContainsFunc(fm.Hears, func(s Subscription) bool { return !s.Added }) {
 		subscribe(fm, Ref{to.ID, i})
+	}
+	return nil
+}
+
+// offerTransport settles what an offer means for ICE and keys.
+func (d *draft) offerTransport(from, to *Party, fm, tm *Media, s section, req *Request) error {
+	if err := d.iceOffer(from, to, fm, tm, s, req); err != nil {
+		return err
+	}
+	tm.latched = fm.RTP.Signalled
+	if fm.Through {
+		tm.Protocol = fm.Protocol
+		fm.Security, tm.Security = Security{}, Security{}
+		return nil
+	}
+	d.secureOffer(fm, tm, s, req)
+	if req.OSRTP.OfferLegacy && tm.Protocol.IsSecure() {
+		return d.double(to, tm)
 	}
 	return nil
 }
@@ -280,8 +298,13 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 		return nil
 	}
 	if !am.Opaque && !om.Opaque {
-		answerProtocol(am, om, s.Protocol, req)
-		d.secureAnswer(am, om, s, req)
+		d.iceAnswer(am, om, s, req)
+		if om.Through {
+			am.Security, om.Security = Security{}, Security{}
+		} else {
+			answerProtocol(am, om, s.Protocol, req)
+			d.secureAnswer(am, om, s, req)
+		}
 	}
 	// From here on the two talk to each other; branches that also rang hear the offerer no longer.
 	for _, p := range d.plan.Parties {
@@ -445,7 +468,11 @@ func (p *Party) at(i int) *Media {
 	return p.Media[i]
 }
 
-func (m *Media) dropLegs() { m.RTP.Leg, m.RTCP.Leg, m.Twin = nil, nil, twin{} }
+func (m *Media) dropLegs() {
+	m.RTP.Leg, m.RTCP.Leg, m.Twin = nil, nil, twin{}
+	m.ICE.end()
+	m.gather()
+}
 
 // subscribe makes the media that r names the one m hears by offer and answer. What m hears beside that stays.
 func subscribe(m *Media, r Ref) {

@@ -1,7 +1,6 @@
 package call
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/weir-media/weir/media"
@@ -57,7 +56,7 @@ func (d *draft) double(p *Party, m *Media) error {
 	}
 	rtp, rtcp, err := d.call.manager.cfg.Plane.OpenPair(p.Interface, familyOf(m.RTP.Leg.Local().Addr()), d.call.id)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoPorts, err)
+		return noPorts(err)
 	}
 	d.opened = append(d.opened, rtp, rtcp)
 	m.Twin = twin{rtp, rtcp}

@@ -71,6 +71,8 @@ type Media struct {
 
 	RTP, RTCP Component
 	Twin      twin // legs of a second, plain section
+	ICE       ICE
+	Through   bool // what the parties say about addresses, keys and ICE is between them
 	Security  Security
 	Link      *media.Link    // nil without DTLS or ICE
 	Hears     []Subscription // whose media this party receives here
@@ -95,9 +97,11 @@ type Media struct {
 	made    bool        // everything the party is sent is encoded here
 	tuning  []CodecSpec // how to encode for the party
 
-	session *sdp.Session // that Section stands in
-	family  int          // 4 or 6, of the address in Section
-	held    bool         // on hold by an unspecified address
+	session *sdp.Session   // that Section stands in
+	family  int            // 4 or 6, of the address in Section
+	held    bool           // on hold by an unspecified address
+	passes  bool           // Through was asked for
+	latched netip.AddrPort // where the other side was when our ports were told
 
 	refuses      bool         // the party lists the stream twice
 	refused      sdp.Protocol // of the section that is not used; empty: there is none
@@ -121,9 +125,11 @@ type Subscription struct {
 
 // Component is the RTP or the RTCP half of a media.
 type Component struct {
-	Leg       *media.Leg     // nil when the media is rejected
-	Signalled netip.AddrPort // the party's address by SDP; zero when unknown or on hold
-	Epoch     uint32         // counts the times learning had to start again
+	Leg *media.Leg // nil when the media is rejected
+	// Alternates are the legs on further local addresses that the party may choose by ICE.
+	Alternates []*media.Leg
+	Signalled  netip.AddrPort // the party's address by SDP; zero when unknown or on hold
+	Epoch      uint32         // counts the times learning had to start again
 }
 
 // Handling is how packets of a party are treated, as its messages asked.
@@ -263,6 +269,9 @@ func (p *Plan) legs(visit func(*media.Leg)) {
 	p.components(func(_ *Party, _ int, _ *Media, c *Component, _ bool) { visit(c.Leg) })
 	for _, party := range p.Parties {
 		for _, m := range party.Media {
+			for _, leg := range slices.Concat(m.RTP.Alternates, m.RTCP.Alternates) {
+				visit(leg)
+			}
 			if m.Twin.RTP != nil {
 				visit(m.Twin.RTP)
 				visit(m.Twin.RTCP)

@@ -59,7 +59,7 @@ func (m *Media) secure(s *media.Settings, recrypted bool) {
 }
 
 // linked tells whether a media has something that goes on between its party and us beside media.
-func (m *Media) linked() bool { return m.RTP.Leg != nil && m.handshakes() }
+func (m *Media) linked() bool { return m.RTP.Leg != nil && (m.handshakes() || m.ICE.Active()) }
 
 // handshakes tells whether there is a DTLS association, or one that the party may begin.
 func (m *Media) handshakes() bool {
@@ -68,10 +68,13 @@ func (m *Media) handshakes() bool {
 }
 
 // link returns what the packet plane is to do for the media beside relaying.
-func (m *Media) link() media.LinkConfig {
-	cfg := media.LinkConfig{RTP: []*media.Leg{m.RTP.Leg}}
+func (m *Media) link(secret []byte) media.LinkConfig {
+	cfg := media.LinkConfig{RTP: append([]*media.Leg{m.RTP.Leg}, m.RTP.Alternates...)}
 	if !m.Mux && m.RTCP.Leg != nil {
-		cfg.RTCP = []*media.Leg{m.RTCP.Leg}
+		cfg.RTCP = append([]*media.Leg{m.RTCP.Leg}, m.RTCP.Alternates...)
+	}
+	if i := &m.ICE; i.Active() {
+		cfg.ICE = &media.ICE{Local: i.Local, Lite: i.Lite, Controlling: i.Controlling, Remote: i.Remote, Secret: secret}
 	}
 	if m.handshakes() {
 		a := &m.Security.DTLS

@@ -42,6 +42,10 @@ type Options struct {
 	FullRTCP       bool // a=rtcp with the address
 	NoRTCP         bool // no a=rtcp at all
 
+	ICE            ICEControl
+	Passthrough    *bool // pass sections through; nil leaves it as it is
+	NoPortLatching bool  // who moves to another port is told another port of ours on the other side
+
 	SDES    SDES
 	DTLS    DTLSControl
 	OSRTP   OSRTP

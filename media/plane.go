@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -214,6 +215,39 @@ func (p *Plane) OpenPair(iface string, family int, affinity string) (rtp, rtcp *
 		}
 	}
 	return nil, nil, err
+}
+
+// OpenBeside opens a pair like that of an open leg on every other address of the same interface, in the order of the
+// configuration, for the same peer to choose from (ICE). Addresses without free ports are left out. Errors are ErrClosed or the
+// system's; what was open by then is returned, too.
+func (p *Plane) OpenBeside(iface string, first *Leg, affinity string) (rtp, rtcp []*Leg, err error) {
+	f := p.logical(iface)
+	if f == nil {
+		return nil, nil, fmt.Errorf("%w: %q", ErrNoInterface, iface)
+	}
+	here := first.Local().Addr()
+	for _, m := range f.members {
+		if !slices.ContainsFunc(m.hosts, func(h host) bool { return h.ip == here }) {
+			continue
+		}
+		seen := []netip.Addr{here}
+		for _, h := range m.hosts {
+			if slices.Contains(seen, h.ip) {
+				continue
+			}
+			seen = append(seen, h.ip)
+			a, b, err := p.openOn(h, p.workerFor(affinity))
+			if errors.Is(err, ErrNoPorts) {
+				continue
+			}
+			if err != nil {
+				return rtp, rtcp, err
+			}
+			rtp, rtcp = append(rtp, a), append(rtcp, b)
+		}
+		break
+	}
+	return rtp, rtcp, nil
 }
 
 func (p *Plane) workerFor(affinity string) *worker {

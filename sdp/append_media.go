@@ -18,9 +18,12 @@ func (p *printer) mediaSection(s *Session, m *Media) {
 		p.plain("", conn.Scope)
 	}
 	p.bandwidth(&m.Bandwidth)
-	if m.Protocol.IsRTP() {
+	switch {
+	case m.verbatim:
+		p.attributes(m.Other)
+	case m.Protocol.IsRTP():
 		p.rtp(s, m)
-	} else {
+	default:
 		p.verbatim(s, m)
 	}
 	p.attributes(m.Appended)
@@ -117,6 +120,11 @@ func (p *printer) verbatim(s *Session, m *Media) {
 	if !m.Direction.Given() {
 		p.attribute("", s.Direction.String())
 	}
+	p.inherited(s, m)
+}
+
+// inherited writes what holds for a section because its session says so, and about keys and ICE.
+func (p *printer) inherited(s *Session, m *Media) {
 	setup, fingerprints, id := s.Setup, s.Fingerprints, s.TLSID
 	if m.Setup != "" {
 		setup = ""

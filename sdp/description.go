@@ -76,6 +76,9 @@ type Media struct {
 
 	Candidates       []Candidate       // a=candidate (RFC 8839)
 	RemoteCandidates []RemoteCandidate // a=remote-candidates (RFC 8839)
+
+	text     string // as received, from the line after m= to the end of the description
+	verbatim bool   // Other has all there is to print
 }
 
 // Attribute is the text after "a=": a name, or a name, a colon and a value.

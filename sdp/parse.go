@@ -220,7 +220,7 @@ func (p *parser) startMedia(line, value string) error {
 	if p.mediaCount++; p.mediaCount > MaxMedia {
 		return p.fail(line, limitReason("description", MaxMedia, "media sections"))
 	}
-	m := new(Media)
+	m := &Media{text: p.rest}
 	var port, protocol string
 	m.Type, value = field(trim(value))
 	port, value = field(value)

@@ -235,9 +235,17 @@ func (d *Dispatcher) list(req *ngproto.Request) (*ngproto.Reply, error) {
 
 // describe carries out an offer or an answer.
 func (d *Dispatcher) describe(req *ngproto.Request, step func(*call.Request) (string, error)) (*ngproto.Reply, error) {
-	desc, err := d.sdp.Parse(req.SDP)
+	options := d.sdp
+	options.Fragment = req.Flags.Fragment
+	desc, err := options.Parse(req.SDP)
 	if err != nil {
 		return nil, err
+	}
+	if req.Flags.Fragment {
+		if err := d.calls.Fragment(translate(req, desc), req.Command == ngproto.Answer); err != nil {
+			return nil, err
+		}
+		return ngproto.OK(), nil
 	}
 	if req.Flags.LoopProtect && d.calls.Looped(desc) {
 		return ngproto.OK().Set("sdp", ngproto.String(req.SDP)), nil
@@ -326,8 +334,7 @@ func withoutEffect(req *ngproto.Request) []string {
 		name string
 		set  bool
 	}{
-		{"new branch", f.NewBranch}, {"no port latching", f.NoPortLatching}, {"NAT wait", f.NATWait}, {"pierce NAT", f.PierceNAT},
-		{"ICE", f.ICE == ngproto.ICEForce || f.ICE == ngproto.ICEOptional || f.ICE == ngproto.ICEForceRelay},
+		{"new branch", f.NewBranch}, {"NAT wait", f.NATWait}, {"pierce NAT", f.PierceNAT},
 		{"record call", f.RecordCall == ngproto.RecordOn}, {"inject DTMF", f.InjectDTMF},
 		{"detect DTMF", f.DetectDTMF}, {"DTMF-security of in-band tones", req.DTMFSecurity > ngproto.BlockDrop},
 		{"trigger", req.Trigger != "" || req.TriggerEnd != ""}, {"DTMF-delay", req.DTMFDelay.Set},
