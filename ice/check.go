@@ -85,6 +85,11 @@ func (a *Agent) expire(now time.Time) {
 			continue
 		}
 		if !now.Before(c.until) || p.state == inProgress && a.overtaken(p) {
+			if p.state == succeeded && now.Sub(p.heard) < consentExpiry {
+				// The peer answers consent checks, so that its answers to the nomination were lost: nominate again.
+				c.open, p.nominate = false, false
+				continue
+			}
 			a.giveUp(p)
 			continue
 		}
@@ -104,8 +109,8 @@ func (a *Agent) repeat(p *pair, wait time.Duration, now time.Time) {
 	a.stale = true
 }
 
-// giveUp closes the transaction of a pair that does not answer. A pair that once worked has failed with it: it was to be
-// nominated.
+// giveUp closes the transaction of a pair that does not answer, or not as it should. A pair that once worked has failed with
+// it: it was to be nominated.
 func (a *Agent) giveUp(p *pair) {
 	p.check.open = false
 	p.state = failed

@@ -202,6 +202,25 @@ func TestStoppedProcess(t *testing.T) {
 	}
 }
 
+// TestNominationIsLost: the peer answers all but the nomination for a long time.
+func TestNominationIsLost(t *testing.T) {
+	n := newNetwork(t)
+	hidden := true
+	n.drop = func(_, _ netip.AddrPort, pkt []byte) bool {
+		m, _ := parse(pkt)
+		return hidden && m.nominate
+	}
+	a := n.party("ours", 1, Config{Controlling: true}, "192.0.2.1")
+	b := n.party("peer", 1, Config{Lite: true}, "198.51.100.1")
+	meet(a, b)
+	n.run(2 * time.Minute)
+	if !in(Connected, a, b)() {
+		t.Errorf("%v and %v", a.State(), b.State())
+	}
+	hidden = false
+	n.until(3*time.Second, "completed", in(Completed, a, b))
+}
+
 // TestUselessCandidates: names, other families and the like are ignored and counted.
 func TestUselessCandidates(t *testing.T) {
 	w := newWire(t, Config{})
