@@ -8,14 +8,16 @@ import (
 	"github.com/weir-media/weir/media"
 )
 
-// Call is one call-id. Everything but id, manager and created belongs to the holder of mu.
+// Call is one call-id, or several that have become one. Everything but id, serial and manager belongs to the holder of mu.
 type Call struct {
 	id      string
+	serial  uint64 // in the order in which calls are made
 	manager *Manager
 	created time.Time
 
 	mu         sync.Mutex
-	gone       bool // ended: the call is out of the table
+	gone       bool     // ended: the call is out of the table
+	aliases    []string // ids of calls that were merged into this one
 	plan       *Plan
 	early      []fragment // for descriptions that have not come yet
 	lastSignal time.Time

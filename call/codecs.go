@@ -178,44 +178,6 @@ func byType(list []sdp.Codec, payloadType uint8) int {
 	return slices.IndexFunc(list, func(c sdp.Codec) bool { return c.PayloadType == payloadType })
 }
 
-// Usable returns the codecs of a description that a party who answers by itself accepts, one per section that publishes or plays:
-// with a wildcard "all" every convertible codec, with "any" the first codec whatever it is, with other specs the first codec that
-// the earliest spec means, and without any the first convertible codec. Supplemental codecs of the clock rates that were
-// picked follow. Nothing is returned when no codec will do.
-func Usable(offered []sdp.Codec, accept []CodecSpec) []sdp.Codec {
-	var picked []sdp.Codec
-	pick := func(fits func(sdp.Codec) bool) {
-		if i := slices.IndexFunc(offered, func(c sdp.Codec) bool { return carriesMedia(c) && fits(c) }); i >= 0 && len(picked) == 0 {
-			picked = append(picked, offered[i])
-		}
-	}
-	for _, n := range accept {
-		switch {
-		case n.PayloadType < 0 && n.Name == "any":
-			pick(func(sdp.Codec) bool { return true })
-		case n.wildcard():
-			if len(picked) == 0 {
-				picked = slices.DeleteFunc(slices.Clone(offered), func(c sdp.Codec) bool { return !convertible(c) })
-			}
-		default:
-			pick(func(c sdp.Codec) bool { return n.means(&c, codec.Within) })
-		}
-	}
-	if len(accept) == 0 {
-		pick(convertible)
-	}
-	rates := ratesOf(picked)
-	for _, c := range offered {
-		if len(picked) > 0 && !carriesMedia(c) && rates[c.ClockRate] {
-			picked = append(picked, c)
-		}
-	}
-	for i, c := range picked {
-		picked[i] = printed(c)
-	}
-	return picked
-}
-
 // ratesOf returns the clock rates of the codecs in a list that carry media.
 func ratesOf(list []sdp.Codec) map[uint32]bool {
 	rates := make(map[uint32]bool)

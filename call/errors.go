@@ -20,6 +20,9 @@ var (
 	ErrNoMedia       = errors.New("no party with media is selected")
 	ErrNoHearer      = errors.New("to-tag not found")
 	ErrNoSource      = errors.New("from-tag not found")
+	ErrSelf          = errors.New("source and destination are the same party")
+	ErrMerge         = errors.New("a tag is in both calls")
+	ErrConversion    = errors.New("conversion is not possible")
 	ErrNotSubscribed = errors.New("no such subscription")
 	ErrRefused       = errors.New("the answer does not fit the offer")
 

@@ -46,6 +46,9 @@ type Config struct {
 	DTLSPassive  bool               // prefer to be the server
 	OneAddress   bool               // no ports on further addresses of an interface for ICE
 
+	// Software names this proxy in descriptions that have no other source.
+	Software string
+
 	SIPSource bool // take the signalling source for the media address by default
 
 	CodecPreferences []CodecPreference // where there is a choice of codecs to convert to; the first that matches counts
@@ -59,6 +62,7 @@ type Manager struct {
 	loopID string   // marks descriptions that have passed here
 	shards [shards]shard
 	live   atomic.Int64
+	serial atomic.Uint64
 
 	created, ended, timedOut, rejected, faults atomic.Uint64
 	byReason                                   [reasonCount]atomic.Uint64
@@ -103,18 +107,19 @@ func (m *Manager) lookup(id string) *Call {
 }
 
 // create makes the call of that id, or returns the one somebody else has made since it was looked up.
-func (m *Manager) create(id string) (*Call, error) {
+func (m *Manager) create(id string, limited bool) (*Call, error) {
 	s := m.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.calls[id]; c != nil {
 		return c, nil
 	}
-	if limit := int64(m.cfg.MaxSessions); limit >= 0 && m.live.Load() >= limit {
+	if limit := int64(m.cfg.MaxSessions); limited && limit >= 0 && m.live.Load() >= limit {
 		m.rejected.Add(1)
 		return nil, ErrSessionLimit
 	}
 	c := newCall(m, id)
+	c.serial = m.serial.Add(1)
 	s.calls[id] = c
 	m.live.Add(1)
 	m.created.Add(1)
@@ -123,12 +128,14 @@ func (m *Manager) create(id string) (*Call, error) {
 
 // remove takes the call out of the table. The caller holds c.mu and has marked the call as gone.
 func (m *Manager) remove(c *Call, why Reason) {
-	s := m.shard(c.id)
-	s.mu.Lock()
-	if s.calls[c.id] == c {
-		delete(s.calls, c.id)
+	for _, id := range append([]string{c.id}, c.aliases...) {
+		s := m.shard(id)
+		s.mu.Lock()
+		if s.calls[id] == c {
+			delete(s.calls, id)
+		}
+		s.mu.Unlock()
 	}
-	s.mu.Unlock()
 	m.live.Add(-1)
 	m.ended.Add(1)
 	m.byReason[why].Add(1)
@@ -137,14 +144,21 @@ func (m *Manager) remove(c *Call, why Reason) {
 // with runs fn as the owner of the call named id. A call that ended between look-up and lock is looked up again, so
 // that an offer which meets the end of its predecessor starts a new call rather than joining a dead one.
 func (m *Manager) with(id string, create bool, fn func(*Call) error) error {
+	return m.find(id, func() (*Call, error) {
+		if !create {
+			return nil, ErrUnknownCall
+		}
+		return m.create(id, true)
+	}, fn)
+}
+
+// find is with for any way to make a call.
+func (m *Manager) find(id string, create func() (*Call, error), fn func(*Call) error) error {
 	for {
 		c := m.lookup(id)
 		if c == nil {
-			if !create {
-				return ErrUnknownCall
-			}
 			var err error
-			if c, err = m.create(id); err != nil {
+			if c, err = create(); err != nil {
 				return err
 			}
 		}
@@ -154,6 +168,9 @@ func (m *Manager) with(id string, create bool, fn func(*Call) error) error {
 		}
 	}
 }
+
+// Instance returns the name of this process among others. It changes with every start.
+func (m *Manager) Instance() string { return m.loopID }
 
 // Looped tells whether every session of a description carries the mark of this process, so that it has been here before.
 func (m *Manager) Looped(desc *sdp.Description) bool {

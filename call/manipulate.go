@@ -75,16 +75,32 @@ func (m *Manager) Manipulate(req *ManipulateRequest) error {
 
 // change lets step work on the next plan of an existing call, which is discarded when step fails.
 func (m *Manager) change(id string, step func(*draft) error) error {
-	return m.with(id, false, func(c *Call) error {
-		d := c.draft()
-		defer d.discard() // nothing left to discard after a commit
-		if err := step(d); err != nil {
+	return m.with(id, false, func(c *Call) error { return c.change(step) })
+}
+
+// ensure is change for a call that is made if there is none, whatever the limit of calls is.
+func (m *Manager) ensure(id string, step func(*draft) error) error {
+	create := func() (*Call, error) { return m.create(id, false) }
+	return m.find(id, create, func(c *Call) error {
+		return c.change(func(d *draft) error {
+			err := step(d)
+			if err == nil {
+				c.deleteAt = time.Time{} // whoever signals again wants the call to live
+			}
 			return err
-		}
-		d.commit()
-		c.signalled()
-		return nil
+		})
 	})
+}
+
+func (c *Call) change(step func(*draft) error) error {
+	d := c.draft()
+	defer d.discard() // nothing left to discard after a commit
+	if err := step(d); err != nil {
+		return err
+	}
+	d.commit()
+	c.signalled()
+	return nil
 }
 
 func (d *draft) manipulate(req *ManipulateRequest) error {

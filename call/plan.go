@@ -46,6 +46,8 @@ type Party struct {
 	BlockShort   bool // packets of it that are shorter than others
 
 	told told
+
+	ourID, ourVersion uint64 // of the o= line where we offer or answer by ourselves
 }
 
 // Role says how a party came into the call.
@@ -82,9 +84,9 @@ type Media struct {
 	Mux        bool // rtcp-mux is agreed with the party
 	muxAnswer  muxAnswer
 
-	serial   uint32      // counts the medias of the call, from 1
-	source   Ref         // of a subscriber's media: whom it is there to hear
-	accepted []sdp.Codec // of a publisher's media: what it was answered
+	ours   *sdp.Media // what we offered by ourselves
+	serial uint32     // counts the medias of the call, from 1
+	source Ref        // of a subscriber's media: whom it is there to hear
 
 	// The codecs in use with the party: those it may send, and those it may be sent, in order of preference. Until the answer
 	// they are what it offered or was offered. The payload types differ only after an answer that was asymmetric. Never
@@ -120,6 +122,7 @@ type Subscription struct {
 	Added          bool // beside offer and answer, by subscribe, connect or mesh
 	Block, Silence bool // of this flow alone, as in Manipulation
 	OnlyRTCP       bool
+	Injected       bool // to be mixed into what the party hears else
 	Egress         bool // as the peers of the source get it, not as it comes
 }
 

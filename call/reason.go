@@ -12,11 +12,12 @@ const (
 	ReasonFinalTimeout                // older than --final-timeout
 	ReasonFailed                      // the offer that made it failed
 	ReasonShutdown                    // the daemon stopped
+	ReasonMerged                      // it became part of another call
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
-	"deleted", "media timeout", "silent timeout", "offer timeout", "final timeout", "set-up failed", "shutdown",
+	"deleted", "media timeout", "silent timeout", "offer timeout", "final timeout", "set-up failed", "shutdown", "merged",
 }
 
 func (r Reason) String() string { return reasonNames[r] }

@@ -176,26 +176,6 @@ func (p *Party) hearing(source Ref, fm *Media, mix bool) *Media {
 	return nil
 }
 
-// offerOurs prepares a media for an offer that is made here, of what fm has.
-func (d *draft) offerOurs(fm *Media, to *Party, tm *Media, req *Request) error {
-	tm.Rejected = false
-	tm.Protocol = towards(tm, fm.Protocol, req.Protocol)
-	if fm.Protocol.IsSecure() != tm.Protocol.IsSecure() || fm.Opaque != !tm.Protocol.IsRTP() {
-		return fmt.Errorf("%w: %s cannot become %s", ErrRewrite, fm.Protocol, tm.Protocol)
-	}
-	tm.Mux = !req.RTCPMux.Demux && (tm.Mux || req.RTCPMux.Require)
-	tm.MuxTold = tm.Mux || req.RTCPMux.Offer || fm.MuxOffered && !req.RTCPMux.Demux && !req.RTCPMux.Reject
-	known := d.wantedFamily(req)
-	if known == 0 && tm.RTP.Leg != nil {
-		known = familyOf(tm.RTP.Leg.Local().Addr())
-	}
-	wanted := fm.family
-	if wanted == 0 {
-		wanted = 4
-	}
-	return d.open(to, tm, d.family(to.Interface, wanted, known))
-}
-
 // tellSubscription writes the offer of everything a party hears.
 func (d *draft) tellSubscription(out *sdp.Description, to *Party, req *SubscribeRequest) {
 	session := &sdp.Session{}
@@ -271,9 +251,6 @@ func nothing(tm *Media) *sdp.Media {
 // inUse returns the codecs that are agreed with a party for its media, the way it was told them.
 func (p *Plan) inUse(party *Party, index int) []sdp.Codec {
 	m := party.Media[index]
-	if m.accepted != nil {
-		return m.accepted
-	}
 	if m.Sends != nil {
 		return m.Sends
 	}
@@ -290,38 +267,6 @@ func (m *Manager) SubscribeAnswer(req *Request, lenient bool) error {
 		}
 		return d.takeAnswer(to, req, lenient)
 	})
-}
-
-// takeAnswer takes a party's answer to an offer that was made here.
-func (d *draft) takeAnswer(to *Party, req *Request, lenient bool) error {
-	said := sections(req.SDP)
-	if len(said) > MaxSections {
-		return fmt.Errorf("%w: %d m= sections", ErrRefused, len(said))
-	}
-	for k, s := range said {
-		i := to.position(k)
-		if i >= len(to.Media) {
-			break // nobody offered that one
-		}
-		am := to.Media[i]
-		if am.RTP.Leg == nil {
-			continue
-		}
-		if err := d.hear(am, s, req); err != nil {
-			return fmt.Errorf("media %d: %w", k+1, err)
-		}
-		am.Mux = am.MuxTold && s.RTCPMux
-		if am.Rejected {
-			am.dropLegs()
-			continue
-		}
-		if !lenient && !d.plan.takes(am, s.Codecs) {
-			return fmt.Errorf("%w: media %d does not take every codec of its source", ErrRefused, k+1)
-		}
-		am.answered(s.Codecs, &req.Codecs)
-	}
-	d.heed(to, req)
-	return nil
 }
 
 // takes tells whether an answer has all codecs that carry the media which m hears.

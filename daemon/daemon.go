@@ -116,6 +116,19 @@ func quarantine(n int) time.Duration {
 	return seconds(n)
 }
 
+// softwareID returns the name of this proxy as other software may see it: letters, digits and dashes.
+func softwareID(name, version string) string {
+	if name == "" {
+		name = "rtpengine-" + version
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, name)
+}
+
 func (d *Daemon) openCalls() error {
 	learning, _ := d.opts.learning() // checked by Complete
 	o := d.opts
@@ -132,7 +145,7 @@ func (d *Daemon) openCalls() error {
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		CodecPreferences: o.preferences, RelayForeign: o.Foreign == foreignRelay,
-		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive,
+		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, Software: softwareID(o.SoftwareID, d.version),
 	})
 	d.disp = ng.NewDispatcher(ng.Config{
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,

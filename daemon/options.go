@@ -43,6 +43,7 @@ type Options struct {
 	TOS              int
 	RejectBlank      bool
 	MOHAttr          string
+	SoftwareID       string
 
 	Timeout, SilentTimeout, OfferTimeout, FinalTimeout, DeleteDelay int // s
 	MaxSessions                                                     int
@@ -119,6 +120,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Templates, "templates", "", "section of the configuration file with signalling templates")
 	fs.StringVar(&o.TranscodeConfig, "transcode-config", "", "sections PREFIX-NAME of the configuration file rank pairs of codecs to convert between")
 	fs.StringVar(&o.ConfigSection, "config-section", o.ConfigSection, "section of the configuration file")
+	fs.StringVar(&o.SoftwareID, "software-id", "", "name of this proxy in descriptions it makes (default rtpengine-VERSION)")
 	o.DTLS.register(fs)
 	registerPeerOptions(fs)
 }

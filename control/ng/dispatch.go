@@ -185,6 +185,15 @@ var commands = map[ngproto.Command]command{
 	ngproto.SubscribeAnswer:  {(*Dispatcher).subscribeAnswer, ngproto.ReasonUnknownCallID},
 	ngproto.Unsubscribe:      {(*Dispatcher).unsubscribe, ngproto.ReasonUnknownCallID},
 
+	ngproto.Publish:      {run: (*Dispatcher).publish},
+	ngproto.Create:       {run: (*Dispatcher).create},
+	ngproto.CreateAnswer: {(*Dispatcher).createAnswer, ngproto.ReasonUnknownCreated},
+	ngproto.Transform:    {run: (*Dispatcher).transform},
+	ngproto.Connect:      {(*Dispatcher).connect, ngproto.ReasonUnknownCallIDs},
+	ngproto.InjectStart:  {(*Dispatcher).inject, ngproto.ReasonUnknownCallIDs},
+	ngproto.InjectStop:   {(*Dispatcher).inject, ngproto.ReasonUnknownCallIDs},
+	ngproto.Mesh:         {(*Dispatcher).mesh, ngproto.ReasonUnknownMesh},
+
 	ngproto.BlockDTMF:       {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
 	ngproto.UnblockDTMF:     {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},
 	ngproto.BlockMedia:      {(*Dispatcher).manipulate, ngproto.ReasonUnknownCallID},

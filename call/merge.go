@@ -1,0 +1,126 @@
+package call
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// withBoth runs fn as the owner of two calls, or of one if both ids mean the same. The locks are taken in the order in which the
+// calls were made, so that nobody waits for somebody who waits for him.
+func (m *Manager) withBoth(id, otherID string, fn func(c, other *Call) error) error {
+	for {
+		c, other := m.lookup(id), m.lookup(otherID)
+		if c == nil || other == nil {
+			return ErrUnknownCall
+		}
+		if c == other {
+			if gone, err := c.own(func(c *Call) error { return fn(c, c) }); !gone {
+				return err
+			}
+			continue
+		}
+		if gone, err := ownBoth(c, other, fn); !gone {
+			return err
+		}
+	}
+}
+
+func ownBoth(c, other *Call, fn func(c, other *Call) error) (gone bool, err error) {
+	first, second := c, other
+	if second.serial < first.serial {
+		first, second = second, first
+	}
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	if c.gone || other.gone {
+		return true, nil
+	}
+	return false, fn(c, other)
+}
+
+// merge makes one call of two; both ids mean it from then on. It fails with ErrMerge when a tag is in both, or when there are too many parties.
+func (m *Manager) merge(id, otherID string) error {
+	return m.withBoth(id, otherID, func(c, other *Call) error { return c.absorb(other) })
+}
+
+// absorb takes over the parties and ids of another call, which is then gone. The caller owns both.
+func (c *Call) absorb(other *Call) error {
+	if c == other {
+		return nil
+	}
+	d := c.draft()
+	if err := d.plan.take(other.plan.clone()); err != nil {
+		return err
+	}
+	other.gone = true // before its plan, whose legs are ours now, can be closed
+	other.plan = &Plan{}
+	if other.timer != nil {
+		other.timer.Stop()
+	}
+	d.commit()
+	if other.created.Before(c.created) {
+		c.created = other.created
+	}
+	c.deleteAt = time.Time{}
+	c.manager.move(other, c)
+	c.signalled()
+	return nil
+}
+
+// take moves the parties of another plan here.
+func (p *Plan) take(other *Plan) error {
+	for _, party := range other.Parties {
+		for _, tag := range append(slices.Clone(party.Aliases), party.Tag) {
+			if p.byTag(tag) != nil { // a party without a tag yet is never found
+				return fmt.Errorf("%w: tag %q is in both", ErrMerge, tag)
+			}
+		}
+	}
+	if n := len(p.Parties) + len(other.Parties); n > MaxOthers {
+		return fmt.Errorf("%w: %d parties", ErrMerge, n)
+	}
+	for _, party := range other.Parties {
+		party.shift(p.lastID, p.lastSerial)
+	}
+	p.Parties = append(p.Parties, other.Parties...)
+	p.lastID += other.lastID
+	p.lastSerial += other.lastSerial
+	return nil
+}
+
+// shift makes room for the parties and medias of another plan in the numbers a party has and knows.
+func (p *Party) shift(parties PartyID, medias uint32) {
+	p.ID += parties
+	if p.OfferedBy != 0 {
+		p.OfferedBy += parties
+	}
+	for _, m := range p.Media {
+		if m.serial != 0 {
+			m.serial += medias
+		}
+		if m.source.Party != 0 {
+			m.source.Party += parties
+		}
+		for i := range m.Hears {
+			m.Hears[i].Party += parties
+		}
+	}
+}
+
+// move makes every id of one call mean another. The caller owns both.
+func (m *Manager) move(from, to *Call) {
+	ids := append([]string{from.id}, from.aliases...)
+	to.aliases = append(to.aliases, ids...)
+	for _, id := range ids {
+		s := m.shard(id)
+		s.mu.Lock()
+		s.calls[id] = to
+		s.mu.Unlock()
+	}
+	m.live.Add(-1)
+	m.ended.Add(1)
+	m.byReason[ReasonMerged].Add(1)
+}
