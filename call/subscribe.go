@@ -65,7 +65,10 @@ func (d *draft) subscribe(req *SubscribeRequest) (*Subscribed, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.plan.unsubscribe(to, nil, true)
+	to.forget(func(s Subscription) bool { return s.Added })
+	for _, p := range d.plan.Parties {
+		p.forget(func(s Subscription) bool { return s.Added && s.Party == to.ID })
+	}
 	result := &Subscribed{ToTag: to.Tag}
 	out := &sdp.Description{}
 	for _, from := range sources {
@@ -285,11 +288,11 @@ func (p *Plan) takes(m *Media, answer []sdp.Codec) bool {
 	return true
 }
 
-// UnsubscribeRequest ends subscriptions of ToTag: all of them, or with FromTag those to that party.
+// UnsubscribeRequest ends what ToTag hears of FromTag. Without a FromTag it takes ToTag out of the call.
 type UnsubscribeRequest struct {
 	CallID         string
 	FromTag, ToTag string
-	Bidirectional  bool // also those of the others to ToTag
+	Bidirectional  bool // FromTag does not hear ToTag any more either
 }
 
 // Unsubscribe carries out an UnsubscribeRequest. A party that was there to hear only and hears nothing any more is gone. It
@@ -300,14 +303,20 @@ func (m *Manager) Unsubscribe(req *UnsubscribeRequest) error {
 		if to == nil {
 			return fmt.Errorf("%w: %q", ErrNoHearer, req.ToTag)
 		}
-		var from *Party
-		if req.FromTag != "" {
-			if from = d.plan.byTag(req.FromTag); from == nil {
-				return fmt.Errorf("%w: %q", ErrNoSource, req.FromTag)
-			}
+		if req.FromTag == "" {
+			d.remove([]*Party{to})
+			return nil
 		}
-		if !d.plan.unsubscribe(to, from, req.Bidirectional) {
-			return fmt.Errorf("%w: %q", ErrNotSubscribed, req.ToTag)
+		from := d.plan.byTag(req.FromTag)
+		if from == nil {
+			return fmt.Errorf("%w: %q", ErrNoSource, req.FromTag)
+		}
+		ended := to.forget(func(s Subscription) bool { return s.Party == from.ID })
+		if from.forget(func(s Subscription) bool { return s.Party == to.ID && (req.Bidirectional || s.OnlyRTCP) }) {
+			ended = true
+		}
+		if !ended {
+			return fmt.Errorf("%w: %q to %q", ErrNotSubscribed, req.ToTag, req.FromTag)
 		}
 		if to.Role == RoleSubscriber && !slices.ContainsFunc(to.Media, func(m *Media) bool { return len(m.Hears) > 0 }) {
 			d.remove([]*Party{to})
@@ -316,24 +325,12 @@ func (m *Manager) Unsubscribe(req *UnsubscribeRequest) error {
 	})
 }
 
-// unsubscribe ends what a party hears beside offer and answer: of one other, or of all when that is nil. The others stop
-// hearing its RTCP, and with both ways what else of it they do. It reports whether there was anything.
-func (p *Plan) unsubscribe(party, other *Party, bothWays bool) (any bool) {
-	end := func(m *Media, which func(Subscription) bool) {
+// forget ends the subscriptions of a party that which picks, and reports whether there were any.
+func (p *Party) forget(which func(Subscription) bool) (any bool) {
+	for _, m := range p.Media {
 		before := len(m.Hears)
 		m.forget(which)
 		any = any || len(m.Hears) < before
-	}
-	for _, m := range party.Media {
-		end(m, func(s Subscription) bool { return s.Added && (other == nil || s.Party == other.ID) })
-	}
-	for _, q := range p.Parties {
-		if other != nil && q != other {
-			continue
-		}
-		for _, m := range q.Media {
-			end(m, func(s Subscription) bool { return s.Added && s.Party == party.ID && (bothWays || s.OnlyRTCP) })
-		}
 	}
 	return any
 }
