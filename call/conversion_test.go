@@ -155,34 +155,3 @@ func TestRanksChooseWhatToConvertTo(t *testing.T) {
 		})
 	}
 }
-
-func TestUsableCodecs(t *testing.T) {
-	desc, err := sdp.Parse(audio("97 8 0 101 96 98", "a=rtpmap:97 SIREN/16000", "a=rtpmap:101 telephone-event/8000", "a=rtpmap:96 opus/48000/2",
-		"a=fmtp:96 minptime=10;cbr=1", "a=rtpmap:98 telephone-event/48000"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name   string
-		accept []call.CodecSpec
-		want   string
-	}{
-		{"the first that can be converted", nil, "8 101"},
-		{"the first whatever it is", named("any"), "97"},
-		{"all that can be converted", named("all"), "8 0 96 101 98"},
-		{"the first of a list that is there", named("G722", "opus", "PCMU"), "96 98"},
-		{"or else any", named("G722", "any"), "97"},
-		{"none", named("G722"), ""},
-	} {
-		var types []string
-		for _, codec := range call.Usable(desc.Media()[0].Codecs, c.accept) {
-			types = append(types, fmt.Sprint(codec.PayloadType))
-			if codec.PayloadType == 96 && codec.Params != "cbr=1; minptime=10" {
-				t.Errorf("%s: fmtp of opus is %q", c.name, codec.Params)
-			}
-		}
-		if got := strings.Join(types, " "); got != c.want {
-			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
-		}
-	}
-}

@@ -110,7 +110,7 @@ func (d *draft) createMedia(p *Party, req *CreateRequest) {
 		m.Type = w.Type
 		m.ours = &sdp.Media{Type: w.Type, Protocol: sdp.ProtoAVP, Codecs: extended(nil, names)}
 		if len(m.ours.Codecs) == 0 {
-			m.ours.Formats = []string{"0"}
+			m.ours.Codecs = []sdp.Codec{{}} // payload type 0: a section needs something to list
 		}
 	}
 	if len(req.Media) > 0 {

@@ -20,12 +20,12 @@ type TransformRequest struct {
 // TransformMedia is one port.
 type TransformMedia struct {
 	Type        string
-	Conversions []Conversion
+	Codecs      []CodecPair
 	Destination netip.AddrPort // where it sends
 }
 
-// Conversion is what becomes of one codec.
-type Conversion struct{ From, To sdp.Codec }
+// CodecPair is what comes in and what goes out for it.
+type CodecPair struct{ From, To sdp.Codec }
 
 // Transformed tells the ports, one for each media.
 type Transformed struct {
@@ -63,7 +63,7 @@ func (d *draft) transform(req *TransformRequest, tag string) ([]netip.AddrPort, 
 	var ports []netip.AddrPort
 	for i := range req.Media {
 		t := &req.Media[i]
-		if !t.Destination.IsValid() || len(t.Conversions) == 0 || slices.ContainsFunc(t.Conversions, Conversion.needed) {
+		if !t.Destination.IsValid() || len(t.Codecs) == 0 || slices.ContainsFunc(t.Codecs, CodecPair.needed) {
 			return nil, fmt.Errorf("%w: media %d", ErrConversion, i+1)
 		}
 		m := p.at(i)
@@ -81,7 +81,7 @@ func (d *draft) transform(req *TransformRequest, tag string) ([]netip.AddrPort, 
 }
 
 // needed tells whether a conversion changes anything.
-func (c Conversion) needed() bool {
+func (c CodecPair) needed() bool {
 	return c.From.PayloadType != c.To.PayloadType || !strings.EqualFold(c.From.Name, c.To.Name) ||
 		c.From.ClockRate != c.To.ClockRate || max(c.From.Channels, 1) != max(c.To.Channels, 1)
 }

@@ -84,7 +84,7 @@ func (d *Dispatcher) transform(req *ngproto.Request) (*ngproto.Reply, error) {
 		m := call.TransformMedia{Type: spec.Type, Destination: spec.Destination}
 		for j := range spec.Transforms {
 			c := &spec.Transforms[j]
-			m.Conversions = append(m.Conversions, call.Conversion{From: transformed(&c.Input), To: transformed(&c.Output)})
+			m.Codecs = append(m.Codecs, call.CodecPair{From: transformed(&c.Input), To: transformed(&c.Output)})
 		}
 		t.Media = append(t.Media, m)
 	}
