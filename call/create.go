@@ -163,6 +163,7 @@ func (n *CodecSpec) made(list []sdp.Codec) (sdp.Codec, bool) {
 	}
 	b := offerBuilder{list: list}
 	c := n.codec(e)
-	c.PayloadType = b.number(e, &c)
-	return printed(c), byType(list, c.PayloadType) < 0
+	var free bool
+	c.PayloadType, free = b.number(e, &c)
+	return printed(c), free
 }
