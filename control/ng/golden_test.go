@@ -27,7 +27,7 @@ func goldenDispatcher(t *testing.T) *ng.Dispatcher {
 	t.Helper()
 	address := func(ip, advertised string) media.Address {
 		return media.Address{
-			IP: netip.MustParseAddr(ip), Advertised: netip.MustParseAddr(advertised), PortMin: 44000, PortMax: 44999,
+			IP: netip.MustParseAddr(ip), Advertised: netip.MustParseAddr(advertised), PortMin: 46000, PortMax: 47999,
 		}
 	}
 	plane, err := media.New(media.Config{

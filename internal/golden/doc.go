@@ -15,5 +15,6 @@
 //
 // Lines end with LF in the file and with CRLF in what is sent and compared. What differs from run to run stands in braces as
 // a kind and, unless there is only one of it, a name: {port rtp}, {key 1}. The same words mean the same text
-// throughout the call, on the way in as well; ports of different names differ; {port rtp+1} is one more than {port rtp}.
+// throughout the call, on the way in as well; ports of different names differ; {port rtp+1} is one more than {port rtp}. {port6 a}
+// is one of an IPv6 address, which may have the number of an IPv4 address's port.
 package golden

@@ -56,6 +56,7 @@ func TestMatching(t *testing.T) {
 	for _, c := range []struct{ name, pattern, got, want string }{
 		{"the same", "a {port 1}\nb {port 1}", "a 30000\nb 30000", ""},
 		{"one more", "a {port 1}\nb {port 1+1}", "a 30000\nb 30001", ""},
+		{"the same number in another family", "a {port 1}\nb {port6 1}", "a 30000\nb 30000", ""},
 		{"two ports", "a {port 1}\nb {port 2}", "a 30000\nb 30002", ""},
 		{"blanks inside", "{fingerprint} x {ufrag}", "AB:CD x abcdefgh", ""},
 		{"another text", "a {port 1}", "b 30000", "line 1 differs"},

@@ -10,6 +10,7 @@ import (
 // kinds are what may stand in braces, by the first word.
 var kinds = map[string]string{
 	"port":        `\d{1,5}`,
+	"port6":       `\d{1,5}`,
 	"number":      `\d+`,
 	"key":         `[A-Za-z0-9+/]+`,
 	"ufrag":       `[A-Za-z0-9]{8}`,
@@ -21,7 +22,7 @@ var kinds = map[string]string{
 	"id":          `\S+`,
 }
 
-var placeholder = regexp.MustCompile(`\{([a-z-]+)( [a-z0-9]+)?(\+1)?\}`)
+var placeholder = regexp.MustCompile(`\{([a-z0-9-]+)( [a-z0-9]+)?(\+1)?\}`)
 
 // Bindings are what placeholders stood for so far in a call. The zero value is ready. It is not safe for concurrent use.
 type Bindings struct {
@@ -98,9 +99,9 @@ func (b *Bindings) line(pattern, got string) error {
 }
 
 func (b *Bindings) bind(name, value string) error {
-	if strings.HasPrefix(name, "port") {
+	if kind, _, _ := strings.Cut(name, " "); kind == "port" || kind == "port6" {
 		for other, taken := range b.values {
-			if strings.HasPrefix(other, "port") && other != name && taken == value {
+			if otherKind, _, _ := strings.Cut(other, " "); otherKind == kind && other != name && taken == value {
 				return fmt.Errorf("{%s} and {%s} are the same port %s", other, name, value)
 			}
 		}
