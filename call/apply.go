@@ -10,8 +10,15 @@ import (
 func (d *draft) apply() {
 	p := d.plan
 	recrypted := p.recrypted()
+	bundles := make(map[*Media]*media.Bundle) // the same for both legs
 	p.components(func(party *Party, index int, m *Media, c *Component, rtcp bool) {
 		s := p.settings(party, index, m, c, rtcp, recrypted[Ref{party.ID, index}])
+		if m.Bundled && m.Carrier == index {
+			if bundles[m] == nil {
+				bundles[m] = p.bundled(party, index)
+			}
+			s.Bundle, s.Also = bundles[m], party.alsoSignalled(index, rtcp)
+		}
 		c.Leg.Apply(s)
 		for _, leg := range c.Alternates {
 			leg.Apply(media.Settings{Kind: s.Kind, Link: s.Link, TOS: s.TOS, Primary: c.Leg})
@@ -24,6 +31,7 @@ func (d *draft) apply() {
 	})
 }
 
+// settings are those of a leg that is not shared.
 func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, recrypted bool) media.Settings {
 	s := media.Settings{
 		Kind:           media.RTP,
@@ -63,7 +71,7 @@ func (p *Plan) sinks(party *Party, m *Media, r Ref) []media.Sink {
 				if sub.Ref != r || !sink.receives(sub) || !sub.Added && party.Echo != EchoOff {
 					continue
 				}
-				to := media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect()}
+				to := media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect(), Extensions: extensionMap(m, sink)}
 				if sub.OnlyRTCP {
 					to.RTP = nil
 				}

@@ -47,25 +47,31 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 	session := out.Sessions[0]
 	for i, tm := range to.Media {
 		s, spoken := said[i]
+		t := telling{draft: d, from: from, to: to, tm: tm, index: i, said: s.Media, req: req, offer: offer}
+		if i < len(from.Media) {
+			t.fm = from.Media[i]
+		}
 		switch {
 		case tm.Hidden, !offer && i >= offeredUpTo:
 		case spoken:
 			session = ours[s.session]
-			t := telling{draft: d, from: from, to: to, fm: from.Media[i], tm: tm, index: i, said: s.Media, req: req, offer: offer}
 			session.Media = append(session.Media, t.sections()...)
 			session.ICELite = session.ICELite || t.lite
 			if tm.Through && req.ICE.Mode == ICEForceRelay {
 				session.Groups = s.session.Groups
 			}
 		case !offer && tm.Section != nil:
-			// An answer has a section for every one offered (RFC 3264, section 6).
-			m := refusal(tm.Section, tm, offer)
+			t.said = tm.Section
+			m := t.unanswered()
 			if tm.refused != "" {
 				session.Media = append(session.Media, tm.withRefused(m)...)
 				continue
 			}
 			session.Media = append(session.Media, m)
 		}
+	}
+	if groups := to.bundleGroups(offer); len(groups) > 0 {
+		out.Sessions[0].Groups = groups
 	}
 	appendAttributes(out, req.Attributes)
 	return to.tell(out, req.Replace, editor(req.Attributes)), nil
@@ -90,7 +96,7 @@ func (t *telling) section() *sdp.Media {
 		return t.said.Clone()
 	}
 	if t.tm.RTP.Leg == nil || t.fm.Rejected || t.tm.Rejected {
-		return refusal(t.said, t.tm, t.offer)
+		return refusal(t.said, t.tm, t.offer, t.refusedName())
 	}
 	if t.tm.Through {
 		return t.through()
@@ -101,11 +107,11 @@ func (t *telling) section() *sdp.Media {
 		return t.out
 	}
 	t.ice()
+	t.mid()
 	t.bundle()
 	t.extMaps()
 	t.keys()
 	t.direction()
-	t.mid()
 	t.codecs()
 	t.rtcp()
 	return t.out
@@ -149,14 +155,34 @@ func (t *telling) rtcp() {
 	}
 }
 
+// unanswered writes a section that the answer has left out, although it has to have one for each that was offered (RFC
+// 3264, section 6). Nothing was said against it: it stays as it was offered, on hold by the unspecified address, until the
+// other side says more.
+func (t *telling) unanswered() *sdp.Media {
+	fm := t.fm
+	if fm == nil || fm.Rejected || fm.Opaque || t.tm.Rejected || t.tm.RTP.Leg == nil || t.tm.Protocol.IsSecure() {
+		return refusal(t.said, t.tm, t.offer, t.refusedName())
+	}
+	t.out = t.said.Clone()
+	t.transport()
+	t.out.Conn.Addr = unspecified(familyOf(t.out.Conn.Addr))
+	t.out.Other, t.out.ExtMaps, t.out.RTCPFeedback = nil, nil, nil // what it said of itself
+	t.ice()
+	t.mid()
+	t.bundle()
+	t.out.Direction = t.tm.direction()
+	t.rtcp()
+	return t.out
+}
+
 // refusal writes a section with port 0 that keeps the place of the one it refuses. What a party offered as refused comes back the
 // way it wrote it.
-func refusal(said *sdp.Media, tm *Media, offer bool) *sdp.Media {
-	m := &sdp.Media{Type: said.Type, Protocol: tm.Protocol, Codecs: said.Codecs, Formats: said.Formats, Mid: said.Mid, Label: said.Label}
+func refusal(said *sdp.Media, tm *Media, offer bool, mid string) *sdp.Media {
+	m := &sdp.Media{Type: said.Type, Protocol: tm.Protocol, Codecs: said.Codecs, Formats: said.Formats, Mid: mid, Label: said.Label}
 	m.Bandwidth = said.Bandwidth
 	if own := tm.Section; own != nil {
 		if !offer {
-			m.Type, m.Mid, m.Protocol = own.Type, own.Mid, own.Protocol
+			m.Type, m.Protocol = own.Type, own.Protocol
 		}
 		if own.Rejected() || said.Protocol != own.Protocol {
 			m.Codecs, m.Formats = own.Codecs, own.Formats

@@ -82,11 +82,14 @@ func (d *draft) offer(req *Request) (string, error) {
 	d.merge(from, req)
 	d.heed(from, req)
 	d.ask(from, to, req)
+	d.heedBundle(from, to, req)
 	for k, s := range sections(req.SDP) {
 		if err := d.offerSection(from, to, from.position(k), s, req); err != nil {
 			return "", fmt.Errorf("media %d: %w", k+1, err)
 		}
 	}
+	from.share()
+	to.share()
 	return d.compose(from, to, req, true)
 }
 
@@ -148,6 +151,11 @@ func (d *draft) answer(req *Request) (string, error) {
 			return "", fmt.Errorf("media %d: %w", k+1, err)
 		}
 	}
+	if err := d.answerBundle(answerer, req); err != nil {
+		return "", err
+	}
+	offerer.handOver()
+	offerer.share()
 	return d.compose(answerer, offerer, req, false)
 }
 
@@ -226,8 +234,10 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 		return nil
 	}
 	family := d.family(from.Interface, fm.family, 0)
-	if err := d.open(from, fm, family); err != nil {
-		return err
+	if !fm.carried(i) {
+		if err := d.open(from, fm, family); err != nil {
+			return err
+		}
 	}
 	known := 0
 	if tm.RTP.Leg != nil {
@@ -236,11 +246,13 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	if wanted := d.wantedFamily(req); wanted != 0 {
 		known = wanted
 	}
-	if req.NoPortLatching && tm.latched.IsValid() && tm.latched != fm.RTP.Signalled {
+	if req.NoPortLatching && tm.latched.IsValid() && tm.latched != fm.RTP.Signalled && !tm.carried(i) {
 		tm.dropLegs()
 	}
-	if err := d.open(to, tm, d.family(to.Interface, family, known)); err != nil {
-		return err
+	if !tm.carried(i) {
+		if err := d.open(to, tm, d.family(to.Interface, family, known)); err != nil {
+			return err
+		}
 	}
 	if !fm.Opaque {
 		if !d.offerCodecs(fm, tm, &req.Codecs) {
@@ -321,7 +333,10 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 func (d *draft) hear(m *Media, s section, req *Request) error {
 	m.Section, m.session = s.Media, s.session
 	m.Type = s.Type
-	m.Rejected = s.Rejected()
+	m.Rejected = s.Port == 0 && !(s.BundleOnly && m.Bundled)
+	if s.Mid != "" {
+		m.Mid = s.Mid
+	}
 	m.Opaque = !s.Protocol.IsRTP()
 	m.Foreign = s.Type == "message" || strings.HasPrefix(strings.ToUpper(string(s.Protocol)), "TCP")
 	m.held = false

@@ -45,7 +45,8 @@ type Party struct {
 	Echo         Echo
 	BlockShort   bool // packets of it that are shorter than others
 
-	told told
+	bundling bundling
+	told     told
 
 	ourID, ourVersion uint64 // of the o= line where we offer or answer by ourselves
 }
@@ -78,6 +79,13 @@ type Media struct {
 	Security  Security
 	Link      *media.Link    // nil without DTLS or ICE
 	Hears     []Subscription // whose media this party receives here
+
+	Mid     string // what the party calls the section, or was told to; empty when it has no name
+	Bundled bool   // it shares the legs of the media with index Carrier, or is that media and others do
+	Carrier int
+	split   bool          // it shares them only to receive: it was told that port, and answered apart from the others
+	spare   [2]*media.Leg // for RTP and RTCP, told to the party before it came to share; open until the next offer
+	ext     extensions
 
 	MuxOffered bool // the party offered rtcp-mux
 	MuxTold    bool // rtcp-mux was offered to the party
@@ -283,15 +291,20 @@ func (p *Plan) legs(visit func(*media.Leg)) {
 	}
 }
 
-// components visits every component that has a leg.
+// components visits every component that has a leg, each leg once.
 func (p *Plan) components(visit func(party *Party, index int, m *Media, c *Component, rtcp bool)) {
 	for _, party := range p.Parties {
 		for i, m := range party.Media {
-			if m.RTP.Leg != nil {
+			if m.RTP.Leg != nil && !m.carried(i) {
 				visit(party, i, m, &m.RTP, false)
 			}
-			if m.RTCP.Leg != nil {
+			if m.RTCP.Leg != nil && !m.carried(i) {
 				visit(party, i, m, &m.RTCP, true)
+			}
+			for k, c := range [...]Component{m.RTP, m.RTCP} {
+				if c.Leg, c.Alternates = m.spare[k], nil; c.Leg != nil {
+					visit(party, i, m, &c, k == 1)
+				}
 			}
 		}
 	}

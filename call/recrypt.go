@@ -14,6 +14,10 @@ func (p *Plan) recrypted() map[Ref]bool {
 	for _, party := range p.Parties {
 		for i, m := range party.Media {
 			here := Ref{party.ID, i}
+			if m.carried(i) {
+				carrier := Ref{party.ID, m.Carrier}
+				neighbours[here], neighbours[carrier] = append(neighbours[here], carrier), append(neighbours[carrier], here)
+			}
 			if party.Echo == EchoSelf && m.Security.Keying != Plain {
 				found = append(found, here)
 			}
@@ -103,8 +107,8 @@ func (p *Plan) links(visit func(*Media)) {
 // relink gives medias the links they need and takes away those they need no more.
 func (d *draft) relink() {
 	for _, party := range d.plan.Parties {
-		for _, m := range party.Media {
-			if need := m.linked(); need && m.Link == nil {
+		for i, m := range party.Media {
+			if need := m.linked() && !m.carried(i); need && m.Link == nil {
 				m.Link = d.call.manager.cfg.Plane.NewLink()
 			} else if !need {
 				m.Link = nil

@@ -53,6 +53,8 @@ type Options struct {
 	Reset   bool // forget what the receiver of the offer was found not to be able to do
 
 	Codecs      Codecs
+	ExtMaps     ExtMaps
+	Bundle      Bundle
 	Attributes  []AttributeChange
 	RemoveMedia []string // media types, or "other": an offer does not show their sections to the receiver
 

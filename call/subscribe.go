@@ -203,6 +203,7 @@ func (d *draft) tellSubscription(out *sdp.Description, to *Party, req *Subscribe
 		d.offerCodecs(&ours, tm, &req.Codecs)
 		t := telling{from: from, to: to, fm: &ours, tm: tm, index: i, said: said, req: &req.Request, offer: true}
 		m := t.section()
+		m.Mid = said.Mid
 		m.Direction = req.direction(fm)
 		if req.Labels {
 			m.Label = fm.uniqueLabel()
@@ -216,6 +217,9 @@ func (d *draft) tellSubscription(out *sdp.Description, to *Party, req *Subscribe
 		}
 	}
 	untangle(session)
+	for i, tm := range to.Media {
+		tm.Mid = session.Media[i].Mid
+	}
 	appendAttributes(out, req.Attributes)
 }
 
@@ -248,7 +252,7 @@ func nothing(tm *Media) *sdp.Media {
 	if tm.Section != nil {
 		said = tm.Section
 	}
-	return refusal(said, tm, true)
+	return refusal(said, tm, true, said.Mid)
 }
 
 // inUse returns the codecs that are agreed with a party for its media, the way it was told them.

@@ -38,7 +38,12 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 				Offer: f.RTCPMux.Offer, Require: f.RTCPMux.Require, Demux: f.RTCPMux.Demux, Accept: f.RTCPMux.Accept,
 				Reject: f.RTCPMux.Reject,
 			},
-			Codecs:            codecs(req),
+			Codecs:  codecs(req),
+			ExtMaps: call.ExtMaps{Strip: req.ExtMapStrip, Mask: req.ExtMapMask},
+			Bundle: call.Bundle{
+				Accept: f.Bundle.Accept, Offer: f.Bundle.Offer, Require: f.Bundle.Require, Strict: f.Bundle.Strict,
+				Reject: f.Bundle.Reject,
+			},
 			Attributes:        attributes(req.SDPAttr),
 			RemoveMedia:       req.SDPMediaRemove,
 			FullRTCP:          f.FullRTCPAttribute,
