@@ -219,8 +219,11 @@ func (p *Party) share() {
 	}
 }
 
-// handOver makes another media the carrier where the one that was has been rejected.
+// handOver takes medias that have been rejected out of their groups, and makes another one the carrier if need be.
 func (p *Party) handOver() {
+	for _, m := range p.Media {
+		m.Bundled = m.Bundled && m.RTP.Leg != nil
+	}
 	for _, g := range p.groups() {
 		for _, i := range g {
 			p.Media[i].Carrier = g[0]
