@@ -80,7 +80,8 @@ func (d *draft) createOffer(req *CreateRequest, tag string) (string, error) {
 		asked := req.Codecs
 		asked.Transcode, asked.Offer = append(slices.Clone(asked.Offer), asked.Transcode...), nil
 		d.offerCodecs(fm, tm, &asked)
-		t := telling{from: from, to: p, fm: fm, tm: tm, index: i, said: fm.Section, req: &req.Request, offer: true}
+		ours := fm.sharing()
+		t := telling{from: from, to: p, fm: ours, tm: tm, index: i, said: ours.Section, req: &req.Request, offer: true}
 		medias = append(medias, t.section())
 	}
 	if session == nil {

@@ -45,6 +45,16 @@ func without(list []sdp.ExtMap, drop func(sdp.ExtMap) bool) []sdp.ExtMap {
 	return slices.DeleteFunc(slices.Clone(list), drop)
 }
 
+// sharing returns a copy of the media to offer to others, with the extensions that are in use and not private to its party.
+// What becomes of the offer does not concern the party.
+func (m *Media) sharing() *Media {
+	c := *m
+	c.Section = m.Section.Clone()
+	c.Section.ExtMaps = without(m.ext.agreed, func(e sdp.ExtMap) bool { return byURI(m.ext.private, e.URI) >= 0 })
+	c.ext = extensions{}
+	return &c
+}
+
 // extMaps writes the header extensions.
 func (t *telling) extMaps() {
 	said, mixed := t.said.ExtMapsOf(t.fm.session)

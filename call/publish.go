@@ -88,7 +88,7 @@ func (d *draft) publishSection(p *Party, i int, s section, req *PublishRequest) 
 	}
 	if m.Rejected || m.Foreign {
 		m.dropLegs()
-		return refusal(s.Media, m, false), nil
+		return refusal(s.Media, m, false, s.Mid), nil
 	}
 	known := d.wantedFamily(&req.Request)
 	if known == 0 && m.RTP.Leg != nil {

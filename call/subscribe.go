@@ -196,12 +196,11 @@ func (d *draft) tellSubscription(out *sdp.Description, to *Party, req *Subscribe
 			first = from
 		}
 		several = several || from != first
-		said := fm.Section.Clone()
+		ours := fm.sharing()
+		said := ours.Section
 		said.Codecs = slices.Clone(d.plan.inUse(from, tm.source.Media))
-		ours := *fm
-		ours.Section = said
-		d.offerCodecs(&ours, tm, &req.Codecs)
-		t := telling{from: from, to: to, fm: &ours, tm: tm, index: i, said: said, req: &req.Request, offer: true}
+		d.offerCodecs(ours, tm, &req.Codecs)
+		t := telling{from: from, to: to, fm: ours, tm: tm, index: i, said: said, req: &req.Request, offer: true}
 		m := t.section()
 		m.Mid = said.Mid
 		m.Direction = req.direction(fm)
