@@ -134,7 +134,7 @@ func (t *telling) transport() {
 func (t *telling) direction() {
 	t.out.Direction = t.fm.direction()
 	if t.fm.held && !t.req.OriginalDirection {
-		t.out.Direction = sdp.SendOnly
+		t.out.Direction = sdp.MakeDirection(t.out.Direction.Sends(), false)
 	}
 }
 

@@ -16,7 +16,7 @@ type ICEMode uint8
 
 // The modes.
 const (
-	ICEDefault    ICEMode = iota // to whoever is known to do it, and if the sender offers it
+	ICEDefault    ICEMode = iota // to who is known to do it, or is not known and the sender does
 	ICERemove                    // none
 	ICEForce                     // in any case
 	ICEOptional                  // the sender's candidates pass, ours are added as the worst; ICEForce where it has none
@@ -44,7 +44,7 @@ type ICE struct {
 	Remote      ice.Remote // without credentials before the party has spoken
 
 	offered  bool   // by the latest offer of the party
-	options  string // of that offer
+	options  string // of the latest description of the party
 	declined bool   // the party was offered it and did without
 	tells    bool   // the description at hand has it
 	lite     bool   // we are to be when it begins
@@ -52,6 +52,9 @@ type ICE struct {
 
 // Active tells whether there is ICE with the party, or the party has been offered it.
 func (i *ICE) Active() bool { return i.Local != (ice.Credentials{}) }
+
+// Trickles tells whether the party announces its candidates one by one.
+func (i *ICE) Trickles() bool { return i.Active() && sdp.ICE{Options: i.options}.HasOption("trickle") }
 
 // end leaves what outlives a session: what is known of the party, and what is wanted of us.
 func (i *ICE) end() { *i = ICE{declined: i.declined, lite: i.lite} }
@@ -65,6 +68,7 @@ func (i *ICE) begin(controlling bool) {
 // 4.4.1.1.1), which an offer makes us do, too.
 func (i *ICE) heard(s section, offer bool) (restarted bool) {
 	said := s.ICEOf(s.session)
+	i.options = said.Options
 	theirs := ice.Credentials{Ufrag: said.Ufrag, Pwd: said.Pwd}
 	restarted = i.Active() && i.Remote.Credentials != (ice.Credentials{}) && i.Remote.Credentials != theirs
 	switch {
@@ -145,7 +149,7 @@ func (d *draft) iceOffer(from, to *Party, fm, tm *Media, s section, req *Request
 		t.end()
 		return errors.Join(d.spread(from, fm), d.spread(to, tm))
 	}
-	if f.offered, f.options = offered, said.Options; offered {
+	if f.offered = offered; offered {
 		if f.heard(s, true) {
 			d.renegotiated(fm, s, req)
 		}
@@ -159,7 +163,7 @@ func (d *draft) iceOffer(from, to *Party, fm, tm *Media, s section, req *Request
 	case ICEForce, ICEOptional, ICEForceRelay:
 		t.tells = !t.declined
 	default:
-		t.tells = !t.declined && (offered || t.Active())
+		t.tells = !t.declined && (t.Active() || offered && tm.Section == nil)
 	}
 	if !t.tells {
 		t.end()

@@ -226,7 +226,8 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	if fm.Opaque != !tm.Protocol.IsRTP() {
 		return fmt.Errorf("%w: %s cannot become %s", ErrRewrite, fm.Protocol, tm.Protocol)
 	}
-	fm.negotiateMux(tm, s.RTCPMux, req.RTCPMux)
+	// A port for both says that they are muxed, too.
+	fm.negotiateMux(tm, s.RTCPMux || s.RTCP != nil && s.RTCP.Port == s.Port && !s.Rejected(), req.RTCPMux)
 
 	if fm.Rejected || fm.Foreign {
 		fm.dropLegs()

@@ -1,6 +1,8 @@
 package call
 
 import (
+	"slices"
+
 	"github.com/weir-media/weir/ice"
 	"github.com/weir-media/weir/sdp"
 )
@@ -39,8 +41,17 @@ func (t *telling) through() *sdp.Media {
 	if typ == ice.Host {
 		demote(ours, t.said.Candidates)
 	}
+	const end = sdp.Attribute("end-of-candidates")
+	ended := slices.Contains(out.Other, end)
+	out.Other = slices.DeleteFunc(out.Other, func(a sdp.Attribute) bool {
+		c, ok := sdp.ParseCandidate(a.Value())
+		return a == end || a.Name() == "candidate" && ok && c.Type == "relay" && typ == ice.Relayed
+	})
 	for _, c := range ours {
 		out.Other = append(out.Other, sdp.Attribute("candidate:"+t.candidate(c).String()))
+	}
+	if ended {
+		out.Other = append(out.Other, end)
 	}
 	return out
 }

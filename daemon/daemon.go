@@ -145,7 +145,7 @@ func (d *Daemon) openCalls() error {
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		CodecPreferences: o.preferences, RelayForeign: o.Foreign == foreignRelay,
-		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, Software: softwareID(o.SoftwareID, d.version),
+		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	})
 	d.disp = ng.NewDispatcher(ng.Config{
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,

@@ -40,6 +40,7 @@ type Options struct {
 	Learning         string
 	Foreign          string
 	SIPSource        bool
+	OneAddress       bool
 	TOS              int
 	RejectBlank      bool
 	MOHAttr          string
@@ -100,6 +101,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Learning, "endpoint-learning", "heuristic", "how a party's address is learnt: heuristic, delayed, immediate or off")
 	fs.StringVar(&o.Foreign, "foreign-sources", foreignRefuse, "what happens to media from sources other than the learnt one: refuse, or relay unless a message asks for strict source")
 	fs.BoolVar(&o.SIPSource, "sip-source", false, "take the signalling source for the media address by default")
+	fs.BoolVarP(&o.OneAddress, "save-interface-ports", "S", false, "open ports on one address of an interface only; ICE then has no choice")
 	fs.IntVarP(&o.TOS, "tos", "T", 0, "TOS or traffic class of media packets, 0 to 255")
 	fs.IntVarP(&o.Timeout, "timeout", "o", int(call.DefaultTimeout.Seconds()), "seconds without packets that end a call")
 	fs.IntVarP(&o.SilentTimeout, "silent-timeout", "s", int(call.DefaultSilentTimeout.Seconds()), "the same while the call is on hold")

@@ -10,7 +10,7 @@ import (
 // configuration file of rtpengine starts Weir unchanged: NAME, "/x" for a short form, "!" for one without a value.
 const peerOptions = `
 nftables-chain nftables-base-chain nftables-append! nftables-family xtables! nftables-start! nftables-stop!
-nftables-status! save-interface-ports/S! listen-cli/c listen-tcp/l
+nftables-status! listen-cli/c listen-tcp/l
 listen-udp/u http-threads http-buf-size graphite/g
 graphite-interval/G graphite-prefix graphite-timeout control-tos control-pmtu redis/r redis-write/w redis-subscribe
 subscribe-keyspace/k redis-resolve-on-reconnect! redis-num-threads redis-expires no-redis-required/q!

@@ -213,6 +213,42 @@ func TestGroupOfInterfacesTakesTurns(t *testing.T) {
 	}
 }
 
+func TestPairsBesideAnOpenOne(t *testing.T) {
+	other, third := netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")
+	r := newRig(t, func(c *Config) {
+		c.Interfaces = []Interface{
+			{Name: "pub:1", Addresses: []Address{
+				{IP: loopback4, PortMin: 42100, PortMax: 42199}, {IP: other, PortMin: 42100, PortMax: 42101},
+				{IP: other, PortMin: 42102, PortMax: 42103}, {IP: netip.IPv6Loopback(), PortMin: 42100, PortMax: 42199},
+			}},
+			{Name: "pub:2", Addresses: []Address{{IP: third, PortMin: 42100, PortMax: 42199}}},
+		}
+	})
+	first, _, err := r.OpenPair("pub:1", 4, "call")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round, want := range []string{"127.0.0.2 ::1", "::1"} { // the second address has one pair
+		rtp, rtcp, err := r.OpenBeside("pub", first, "call")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i := range rtp {
+			got = append(got, rtp[i].Local().Addr().String())
+			if rtcp[i].Local() != netip.AddrPortFrom(rtp[i].Local().Addr(), rtp[i].Local().Port()+1) {
+				t.Errorf("%v goes with %v", rtcp[i].Local(), rtp[i].Local())
+			}
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("round %d: opened on %s, want %s", round+1, text, want)
+		}
+	}
+	if _, _, err := r.OpenBeside("nowhere", first, ""); !errors.Is(err, ErrNoInterface) {
+		t.Errorf("on an unknown interface: %v", err)
+	}
+}
+
 func TestClosedPairRestsOnceBothLegsAreClosed(t *testing.T) {
 	r := newRig(t, nil)
 	a, aRTCP := r.pair(4, "")

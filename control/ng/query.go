@@ -87,11 +87,17 @@ func describeMedia(p *call.Party, m *call.MediaSnapshot, index int) ngproto.Dict
 	}
 	var streams []ngproto.Value
 	for i := range m.Streams {
-		streams = append(streams, ngproto.Map(describeStream(p, &m.Streams[i])))
+		stream := describeStream(p, &m.Streams[i])
+		if suite := m.Media.Security.Receive.Suite; m.Media.Security.Keying == call.KeyedSDES && suite.Valid() {
+			stream.Set("crypto suite", ngproto.String(suite.String()))
+		}
+		streams = append(streams, ngproto.Map(stream))
 	}
 	d.Set("streams", ngproto.List(streams...))
 
 	var flags []string
+	security, ice := &m.Media.Security, &m.Media.ICE
+	dtls := security.Keying == call.KeyedDTLS
 	for _, f := range []struct {
 		name string
 		on   bool
@@ -101,7 +107,16 @@ func describeMedia(p *call.Party, m *call.MediaSnapshot, index int) ngproto.Dict
 		{"send", m.Direction.Receives()}, // what we send is what the party receives
 		{"recv", m.Direction.Sends()},
 		{"rtcp-mux", m.Media.Mux},
-		{"passthrough", m.Media.Protocol.IsSecure() || m.Media.Opaque},
+		{"DTLS-SRTP", dtls},
+		{"DTLS role active", dtls && security.DTLS.Setup == "active"},
+		{"DTLS role passive", dtls && security.DTLS.Setup == "passive"},
+		{"SDES", security.Keying == call.KeyedSDES},
+		{"passthrough", m.Media.Through || m.Media.Opaque},
+		{"ICE", ice.Active()},
+		{"trickle ICE", ice.Trickles()},
+		{"ICE controlling", ice.Active() && ice.Controlling},
+		{"ICE-lite peer", ice.Remote.Lite},
+		{"ICE-lite self", ice.Active() && ice.Lite},
 		{"unidirectional", p.Handling.Unidirectional},
 	} {
 		if f.on {
