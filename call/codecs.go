@@ -45,6 +45,17 @@ type CodecSpec struct {
 	Options     string // for the encoder, in words of its own
 }
 
+// Offerable tells whether the spec names a codec that can be added to an offer.
+func (n *CodecSpec) Offerable() bool {
+	name := n.Name
+	if n.PayloadType >= 0 {
+		c, _ := sdp.StaticCodec(uint8(n.PayloadType))
+		name = c.Name
+	}
+	e := codec.Find(name)
+	return e != nil && e.Decode && e.Encode
+}
+
 // wildcard tells whether the spec is a word for every codec.
 func (n *CodecSpec) wildcard() bool {
 	return n.PayloadType < 0 && (n.Name == "all" || n.Name == "full" || n.Name == "any")

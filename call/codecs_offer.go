@@ -152,16 +152,16 @@ func (b *offerBuilder) filter() {
 
 // bringIn adds a codec that Transcode names, unless it is there.
 func (b *offerBuilder) bringIn(n *CodecSpec) {
+	if !n.Offerable() {
+		return
+	}
 	spec := *n
 	if spec.PayloadType >= 0 {
-		c, ok := sdp.StaticCodec(uint8(spec.PayloadType))
-		if !ok {
-			return
-		}
+		c, _ := sdp.StaticCodec(uint8(spec.PayloadType))
 		spec = CodecSpec{Name: c.Name, PayloadType: -1, ClockRate: int(c.ClockRate), Channels: int(c.Channels)}
 	}
 	e := codec.Find(spec.Name)
-	if e == nil || !e.Decode || !e.Encode || slices.ContainsFunc(b.list, func(c sdp.Codec) bool { return spec.means(&c, codec.Same) }) {
+	if slices.ContainsFunc(b.list, func(c sdp.Codec) bool { return spec.means(&c, codec.Same) }) {
 		return
 	}
 	c, ok := b.restore(func(c *sdp.Codec) bool { return spec.means(c, codec.Same) })

@@ -354,6 +354,11 @@ func withoutEffect(req *ngproto.Request) []string {
 			words = append(words, flag.name)
 		}
 	}
+	for _, c := range req.Codec.Transcode {
+		if spec := CodecSpec(c); !spec.Offerable() {
+			words = append(words, "codec-transcode-"+c.Text)
+		}
+	}
 	return words
 }
 
