@@ -169,6 +169,9 @@ func (m *Manager) find(id string, create func() (*Call, error), fn func(*Call) e
 	}
 }
 
+// Config returns the settings, with the defaults filled in.
+func (m *Manager) Config() Config { return m.cfg }
+
 // Instance returns the name of this process among others. It changes with every start.
 func (m *Manager) Instance() string { return m.loopID }
 

@@ -117,3 +117,14 @@ func (p *Plan) flows(sources []*Party, which Flows, hearer *Party) []*Subscripti
 	}
 	return found
 }
+
+// Parties returns how many parties of a call a selection names; 0 means the call as a whole. It fails with ErrUnknownCall and
+// the errors of a selection.
+func (m *Manager) Parties(id string, sel Selection) (n int, err error) {
+	err = m.with(id, false, func(c *Call) error {
+		found, err := c.draft().match(&sel)
+		n = len(found)
+		return err
+	})
+	return n, err
+}

@@ -24,11 +24,13 @@ const (
 // Snapshot is a call as it was at one moment. It shares nothing that changes with the call.
 type Snapshot struct {
 	CallID     string
+	Aliases    []string // further ids, of calls that were merged into this one
 	State      State
 	Created    time.Time
 	LastSignal time.Time
 	Ends       time.Time // when the call ends if nothing else happens
 	EndsBy     Reason
+	TOS        uint8
 	Parties    []PartySnapshot
 }
 
@@ -87,7 +89,7 @@ func hears(party *Party, other PartyID) bool {
 }
 
 func (c *Call) snapshot() *Snapshot {
-	snap := &Snapshot{CallID: c.id, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
+	snap := &Snapshot{CallID: c.id, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
 	snap.Ends, snap.EndsBy = c.deadline(time.Now())
 	for _, p := range c.plan.Parties {
 		ps := PartySnapshot{Party: p, Partners: c.plan.partners(p)}

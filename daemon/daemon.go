@@ -34,12 +34,13 @@ type Daemon struct {
 	log     *slog.Logger
 	started time.Time
 
-	fast  *fastpath.Plane
-	plane *media.Plane
-	calls *call.Manager
-	disp  *ng.Dispatcher
-	ways  []way
-	cli   *cli.Server
+	fast       *fastpath.Plane
+	plane      *media.Plane
+	interfaces []media.Interface
+	calls      *call.Manager
+	disp       *ng.Dispatcher
+	ways       []way
+	cli        *cli.Server
 
 	certificates *dtls.Certificates
 }
@@ -72,6 +73,7 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err := d.openPlanes(interfaces); err != nil {
 		return d, err
 	}
+	d.interfaces = interfaces
 	if err := d.openCalls(); err != nil {
 		return d, err
 	}
@@ -148,6 +150,7 @@ func (d *Daemon) openCalls() error {
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	})
 	d.disp = ng.NewDispatcher(ng.Config{
+		CLI: &cli.Commands{Calls: d.calls, Plane: d.plane, JSON: d.jsonStatistics}, Statistics: d.statistics,
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
 	})
 	return nil

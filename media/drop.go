@@ -76,8 +76,8 @@ func (d *Drops) Sum() uint64 {
 	return n
 }
 
-// errors counts what went wrong, as against what was kept out or held back on purpose.
-func (d *Drops) errors() uint64 {
+// Errors counts what went wrong, as against what was kept out or held back on purpose.
+func (d *Drops) Errors() uint64 {
 	var n uint64
 	for _, r := range []Drop{DropGarbage, DropBadRTP, DropBadRTCP, DropRTPOnRTCP, DropTooLong, DropSend, DropFault} {
 		n += d[r]

@@ -68,7 +68,7 @@ func (l *Leg) Stats() Stats {
 	}
 	st.LastKernel = st.Kernel.LastSeen
 	st.Refused = st.Drops[DropForeign] + st.Kernel.Refused
-	st.Errors = st.Drops.errors()
+	st.Errors = st.Drops.Errors()
 	// The kernel counts a packet that userspace relayed meanwhile as a gap.
 	if lost, stray := c.lost.Load()+st.Kernel.Lost, c.stray.Load(); lost > stray {
 		st.Lost = lost - stray

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -40,6 +41,9 @@ type Dispatcher struct {
 
 	garbage atomic.Int64 // when a line that anybody who reaches the port can cause was last logged, in Unix seconds
 
+	clients    clients
+	statistics func() ngproto.Dict
+
 	mu    sync.Mutex
 	known map[string]bool // words logged already
 }
@@ -49,8 +53,10 @@ type Config struct {
 	Calls  *call.Manager
 	Parser *ngproto.Parser // nil: no templates
 	SDP    sdp.Options
-	CLI    CLI          // nil: no command lines
-	Log    *slog.Logger // nil: none
+	CLI    CLI // nil: no command lines
+	// Statistics returns the tree of all counts; nil: none.
+	Statistics func() ngproto.Dict
+	Log        *slog.Logger // nil: none
 }
 
 // CLI runs one line of the operator's command language, as the ng command "cli", HTTP and WebSocket bring it, and returns all
@@ -69,7 +75,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	}
 	return &Dispatcher{
 		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, cli: cfg.CLI, log: cfg.Log,
-		known: make(map[string]bool),
+		known: make(map[string]bool), statistics: cfg.Statistics, clients: clients{all: make(map[netip.Addr]*Client)},
 	}
 }
 
@@ -87,21 +93,26 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	}
 }
 
-// Datagram answers one message with a cookie. A repeated cookie gets the reply of the first, and nothing is executed.
-// There is no answer (nil) to a message without a cookie.
+// Datagram is Client.Datagram for clients without an address.
 func (d *Dispatcher) Datagram(ctx context.Context, datagram []byte) []byte {
-	return d.Within(ctx, datagram, nil)
+	return d.From(netip.Addr{}).Datagram(ctx, datagram)
 }
 
-// Within is Datagram for replies that travel in one packet each. room tells how many bytes such a packet takes towards the
-// client and is only asked about large replies; nil is no limit.
+// Within is Client.Within for clients without an address.
 func (d *Dispatcher) Within(ctx context.Context, datagram []byte, room func() int) []byte {
+	return d.From(netip.Addr{}).Within(ctx, datagram, room)
+}
+
+// Plain is Client.Plain for clients without an address.
+func (d *Dispatcher) Plain(payload []byte) []byte { return d.From(netip.Addr{}).Plain(payload) }
+
+func (d *Dispatcher) within(ctx context.Context, from *Client, datagram []byte, room func() int) []byte {
 	msg, err := ngproto.Parse(datagram)
 	if errors.Is(err, ngproto.ErrNoCookie) {
 		d.failed.Add(1)
 		return nil
 	}
-	reply, ctxErr := d.cache.Do(ctx, msg.Cookie, func() []byte { return d.answer(msg, err, room) })
+	reply, ctxErr := d.cache.Do(ctx, msg.Cookie, func() []byte { return d.answer(from, msg, err, room) })
 	if ctxErr != nil {
 		return nil
 	}
@@ -109,22 +120,17 @@ func (d *Dispatcher) Within(ctx context.Context, datagram []byte, room func() in
 }
 
 // answer executes a message, or says why it could not be read.
-func (d *Dispatcher) answer(msg ngproto.Message, err error, room func() int) []byte {
+func (d *Dispatcher) answer(from *Client, msg ngproto.Message, err error, room func() int) []byte {
 	if err != nil {
+		from.errors.Add(1)
 		return d.failure(err, "", "").Encode(msg.Cookie, msg.Encoding)
 	}
-	reply := d.execute(msg.Dict)
+	reply := d.execute(from, msg.Dict)
 	out := reply.Encode(msg.Cookie, msg.Encoding)
 	if room == nil || len(out) <= safeReply {
 		return out
 	}
 	return d.sizes.fit(d, msg, reply, out, room())
-}
-
-// Plain answers one dictionary that comes without a cookie. Nothing is remembered.
-func (d *Dispatcher) Plain(payload []byte) []byte {
-	msg, err := ngproto.ParsePlain(payload)
-	return d.answer(msg, err, nil)
 }
 
 // CommandLine runs one line of the operator's language. A fault in it costs this line alone.
@@ -140,8 +146,9 @@ func (d *Dispatcher) CommandLine(line string) (printed string) {
 }
 
 // execute runs one request. A fault in it costs this request alone.
-func (d *Dispatcher) execute(dict ngproto.Dict) (reply *ngproto.Reply) {
+func (d *Dispatcher) execute(from *Client, dict ngproto.Dict) (reply *ngproto.Reply) {
 	d.requests.Add(1)
+	began, command := time.Now(), ngproto.Command("")
 	defer func() {
 		if fault := recover(); fault != nil {
 			d.faults.Add(1)
@@ -149,11 +156,13 @@ func (d *Dispatcher) execute(dict ngproto.Dict) (reply *ngproto.Reply) {
 				"command", dict.Text("command"), "stack", string(debug.Stack()))
 			reply = ngproto.Failure(reasonInternal)
 		}
+		from.count(command, began, reply.Result() == ngproto.ResultError)
 	}()
 	req, err := d.parser.Parse(dict)
 	if err != nil {
 		return d.failure(err, dict.Text("call-id"), dict.Text("command"))
 	}
+	command = req.Command
 	d.meetStrangers(req)
 	if err := ngproto.Check(req); err != nil {
 		return d.failure(err, req.CallID, string(req.Command))
@@ -180,6 +189,16 @@ var commands = map[ngproto.Command]command{
 	ngproto.Delete:    {run: (*Dispatcher).delete},
 	ngproto.Query:     {run: (*Dispatcher).query, unknownCall: ngproto.ReasonUnknownCall},
 	ngproto.ListCalls: {run: (*Dispatcher).list},
+
+	ngproto.Statistics: {run: (*Dispatcher).report},
+	ngproto.CLI:        {run: (*Dispatcher).commandLine},
+
+	ngproto.StartRecording: {(*Dispatcher).record, ngproto.ReasonUnknownCall},
+	ngproto.StopRecording:  {(*Dispatcher).record, ngproto.ReasonUnknownCall},
+	ngproto.PauseRecording: {(*Dispatcher).record, ngproto.ReasonUnknownCall},
+	ngproto.PlayMedia:      {(*Dispatcher).play, ngproto.ReasonUnknownCallID},
+	ngproto.StopMedia:      {(*Dispatcher).play, ngproto.ReasonUnknownCallID},
+	ngproto.PlayDTMF:       {(*Dispatcher).play, ngproto.ReasonUnknownCallID},
 
 	ngproto.SubscribeRequest: {(*Dispatcher).subscribeRequest, ngproto.ReasonUnknownCallIDs},
 	ngproto.SubscribeAnswer:  {(*Dispatcher).subscribeAnswer, ngproto.ReasonUnknownCallID},

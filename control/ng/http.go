@@ -160,12 +160,18 @@ func body(w http.ResponseWriter, r *http.Request, types ...string) (data []byte,
 	return nil, "", false
 }
 
+// client returns who has sent the request.
+func (h *HTTP) client(r *http.Request) *Client {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr) // none on a unix socket
+	return h.disp.From(from.Addr())
+}
+
 func (h *HTTP) ng(w http.ResponseWriter, r *http.Request) {
 	data, contentType, ok := body(w, r, contentNG)
 	if !ok {
 		return
 	}
-	reply := h.disp.Datagram(r.Context(), data)
+	reply := h.client(r).Datagram(r.Context(), data)
 	if reply == nil {
 		text(w, statusNoCookie, "error\n")
 		return
@@ -178,7 +184,7 @@ func (h *HTTP) plain(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	answer(w, http.StatusOK, contentType, h.disp.Plain(data))
+	answer(w, http.StatusOK, contentType, h.client(r).Plain(data))
 }
 
 // cliByPath runs the line that stands in the path, with blanks as "+" or "%20".
@@ -221,12 +227,13 @@ func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(ngproto.MaxMessage)
+	client := h.client(r)
 	var answer func([]byte) []byte
 	switch conn.Subprotocol() {
 	case subprotocolNG:
-		answer = func(m []byte) []byte { return h.disp.Datagram(r.Context(), m) }
+		answer = func(m []byte) []byte { return client.Datagram(r.Context(), m) }
 	case subprotocolPlain:
-		answer = h.disp.Plain
+		answer = client.Plain
 	case subprotocolEcho:
 		answer = func(m []byte) []byte { return m }
 	case subprotocolCLI:

@@ -103,6 +103,8 @@ func (s *Stream) forget(conn net.Conn) {
 // converse answers the messages of one connection as they come; a reply may overtake another, as the cookie tells them
 // apart. What cannot be a message ends the connection.
 func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) {
+	remote, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // none on a unix socket
+	client := disp.From(remote.Addr())
 	var framer ngproto.Framer
 	var writing sync.Mutex
 	var under sync.WaitGroup
@@ -128,7 +130,7 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 			message = append([]byte(nil), message...)
 			under.Go(func() {
 				defer func() { <-window }()
-				reply := disp.Datagram(ctx, message)
+				reply := client.Datagram(ctx, message)
 				if reply == nil {
 					return
 				}

@@ -116,7 +116,7 @@ func (u *UDP) read(ctx context.Context, disp *Dispatcher) {
 			}
 			continue // an ICMP error of an earlier reply, which says nothing about this socket
 		}
-		reply := disp.Within(ctx, buf[:n], func() int { return u.paths.room(from) })
+		reply := disp.From(from.Addr()).Within(ctx, buf[:n], func() int { return u.paths.room(from) })
 		if reply == nil {
 			continue
 		}
