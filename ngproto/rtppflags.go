@@ -5,11 +5,11 @@ import "strings"
 // A flag string, as under "rtpp-flags" and in templates, is a sequence of items separated by blanks:
 //
 //	item  = word | key "=" value
-//	value = word | "[" [ element *( blank element ) ] "]"
+//	value = word | "[" [blank] [ element *( blank element ) [blank] ] "]"
 //	element = value | key "=" value
 //
-// A bracket whose elements are all "key=value" is a dictionary, else a list. There is no blank after an opening and
-// before a closing bracket nor around "=". A bracket that breaks these rules is left out as a whole.
+// A bracket whose elements are all "key=value" is a dictionary, else a list. There is no blank around "=". A bracket that breaks
+// these rules is left out as a whole.
 
 // flagItem is one item of a flag string.
 type flagItem struct {
@@ -29,9 +29,7 @@ type flagString struct {
 // next returns the next item that makes sense.
 func (s *flagString) next() (flagItem, bool) {
 	for {
-		for s.pos < len(s.text) && isBlank(s.text[s.pos]) {
-			s.pos++
-		}
+		s.skipBlanks()
 		if s.pos >= len(s.text) {
 			return flagItem{}, false
 		}
@@ -78,6 +76,7 @@ func (s *flagString) bracketItem(start int) (flagItem, bool) {
 // bracket reads a list or dictionary from its opening bracket on.
 func (s *flagString) bracket(depth int) (Value, bool) {
 	s.pos++
+	s.skipBlanks()
 	var list []Value
 	var dict Dict
 	for {
@@ -97,6 +96,8 @@ func (s *flagString) bracket(depth int) (Value, bool) {
 			v = String(key + "=" + v.Text())
 		}
 		list = append(list, v)
+		blanks := s.pos
+		s.skipBlanks()
 		if s.at(']') {
 			s.pos++
 			if len(dict) == len(list) {
@@ -104,11 +105,7 @@ func (s *flagString) bracket(depth int) (Value, bool) {
 			}
 			return List(list...), true
 		}
-		blanks := s.pos
-		for s.pos < len(s.text) && isBlank(s.text[s.pos]) {
-			s.pos++
-		}
-		if blanks == s.pos || s.at(']') {
+		if blanks == s.pos {
 			return Value{}, false
 		}
 	}
@@ -160,6 +157,12 @@ func (s *flagString) skipBracket() {
 				return
 			}
 		}
+	}
+}
+
+func (s *flagString) skipBlanks() {
+	for s.pos < len(s.text) && isBlank(s.text[s.pos]) {
+		s.pos++
 	}
 }
 
