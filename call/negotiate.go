@@ -226,8 +226,7 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	if fm.Opaque != !tm.Protocol.IsRTP() {
 		return fmt.Errorf("%w: %s cannot become %s", ErrRewrite, fm.Protocol, tm.Protocol)
 	}
-	// A port for both says that they are muxed, too.
-	fm.negotiateMux(tm, s.RTCPMux || s.RTCP != nil && s.RTCP.Port == s.Port && !s.Rejected(), req.RTCPMux)
+	fm.negotiateMux(tm, offersMux(s), req.RTCPMux)
 
 	if fm.Rejected || fm.Foreign {
 		fm.dropLegs()
@@ -393,6 +392,12 @@ func (c *Component) signal(addr netip.AddrPort) {
 		c.Signalled = addr
 		c.Epoch++
 	}
+}
+
+// offersMux tells whether RTCP is to be muxed. One port for both says so, too, unless it is where nothing is (RFC 8840,
+// section 4.1.1).
+func offersMux(s section) bool {
+	return s.RTCPMux || s.RTCP != nil && !s.Rejected() && s.RTCP.Port == s.Port && !(s.RTCP.Addr.IsValid() && s.RTCP.Addr.IsUnspecified())
 }
 
 // negotiateMux settles what an offer means for rtcp-mux on both sides (RFC 5761, section 5.1.1).
