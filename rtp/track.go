@@ -6,7 +6,7 @@ import "time"
 // planes without a jump in its figures. The zero value has seen nothing.
 type Loss struct {
 	SSRC    uint32 // of the last packet
-	Seq     uint16 // highest so far, modulo 2^16
+	Highest uint32 // sequence number so far, extended by the times it wrapped around (RFC 3550, section 6.4.1)
 	Started bool   // a packet was seen
 	Lost    uint64 // packets missing: gaps, less late arrivals
 }
@@ -15,22 +15,27 @@ type Loss struct {
 // SSRC starts anew without adding to Lost.
 func (l *Loss) Update(ssrc uint32, seq uint16) {
 	if !l.Started || ssrc != l.SSRC {
-		l.Resume(ssrc, seq)
+		l.Resume(ssrc, uint32(seq))
 		return
 	}
-	switch d := seq - l.Seq; {
+	switch d := seq - uint16(l.Highest); {
 	case d == 0: // a duplicate
 	case d <= 0x7fff:
 		l.Lost += uint64(d - 1)
-		l.Seq = seq
+		l.Highest += uint32(d)
 	case l.Lost > 0:
 		l.Lost--
 	}
 }
 
-// Resume goes on after the packet given, which somebody else has accounted for.
-func (l *Loss) Resume(ssrc uint32, seq uint16) {
-	l.SSRC, l.Seq, l.Started = ssrc, seq, true
+// Resume goes on after the packet of the extended sequence number given, which somebody else has accounted for.
+func (l *Loss) Resume(ssrc, highest uint32) {
+	l.SSRC, l.Highest, l.Started = ssrc, highest, true
+}
+
+// Extend returns the extended sequence number of a packet that is not far from highest.
+func Extend(highest uint32, seq uint16) uint32 {
+	return highest + uint32(int32(int16(seq-uint16(highest))))
 }
 
 // Jitter estimates the interarrival jitter of one stream (RFC 3550, section 6.4.1 and appendix A.8). The zero value has

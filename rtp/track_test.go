@@ -81,3 +81,25 @@ func TestJitterOfAbsurdArrivalsStaysFinite(t *testing.T) {
 		t.Errorf("jitter %v", j.Duration())
 	}
 }
+
+func TestTheHighestSequenceNumberCountsItsWraps(t *testing.T) {
+	var l Loss
+	for _, seq := range []uint16{0xfffe, 0xffff, 0, 0xffff, 1} {
+		l.Update(1, seq)
+	}
+	if l.Highest != 0x10001 {
+		t.Errorf("highest %#x, want 0x10001", l.Highest)
+	}
+	if l.Update(2, 7); l.Highest != 7 {
+		t.Errorf("highest %#x of another SSRC, want 7", l.Highest)
+	}
+	for _, c := range []struct {
+		highest uint32
+		seq     uint16
+		want    uint32
+	}{{0x2fffe, 3, 0x30003}, {0x30003, 0xfffe, 0x2fffe}, {5, 5, 5}, {0, 100, 100}} {
+		if got := Extend(c.highest, c.seq); got != c.want {
+			t.Errorf("%#x after %#x is %#x, want %#x", c.seq, c.highest, got, c.want)
+		}
+	}
+}
