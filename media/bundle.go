@@ -2,7 +2,6 @@ package media
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/weir-media/weir/rtp"
 )
@@ -23,73 +22,17 @@ type Bundled struct {
 	Sinks     []Sink
 }
 
-// maxSSRCs is how many sources of a bundle are remembered: enough for cameras that send several resolutions with a
-// retransmission stream each. Beyond it the one learnt first gives way.
-const maxSSRCs = 64
-
-// streams remembers which SSRC belongs to which media of a bundle. Only the worker of the legs uses it.
-type streams struct {
-	ssrc  [maxSSRCs]uint32
-	media [maxSSRCs]uint8
-	meter [maxSSRCs]meter
-	n     int
-	next  int // to be replaced when full
-	of    *Bundle
-}
-
-// meter follows the packets of one SSRC, or of a leg that is not shared.
-type meter struct {
-	loss    rtp.Loss
-	jitter  rtp.Jitter
-	uniform uniform
-}
-
-// find returns the place of an SSRC, -1 when it is not known.
-func (s *streams) find(ssrc uint32) int { return slices.Index(s.ssrc[:s.n], ssrc) }
-
-// learn notes the media of an SSRC. A media says more than what was learnt before.
-func (s *streams) learn(ssrc uint32, media int) (place int) {
-	place = s.find(ssrc)
-	switch {
-	case place >= 0:
-	case s.n < maxSSRCs:
-		place = s.n
-		s.n++
-	default:
-		place = s.next
-		s.next = (s.next + 1) % maxSSRCs
-	}
-	if s.ssrc[place] != ssrc {
-		s.ssrc[place], s.meter[place] = ssrc, meter{}
-	}
-	s.media[place] = uint8(media)
-	return place
-}
-
-// restart prepares for new settings. What was learnt stays as long as the medias are the same.
-func (s *streams) restart(b *Bundle) {
-	same := func(a, b Bundled) bool { return a.MID == b.MID }
-	if s.of == nil || !slices.EqualFunc(s.of.Medias, b.Medias, same) {
-		s.n, s.next = 0, 0
-	}
-	s.of = b
-	for i := range b.Medias {
-		for _, ssrc := range b.Medias[i].SSRCs {
-			s.learn(ssrc, i)
-		}
-	}
-}
-
-// unbundle finds those who hear a packet that has come by a shared leg, and what meters it if it is RTP. They are nil if it
+// unbundle finds those who hear a packet that has come by a shared leg, and its stream if it is RTP. They are nil if it
 // is of no media.
-func (w *worker) unbundle(l *Leg, p *plan, class rtp.Class, data []byte) (*audience, *meter) {
+func (w *worker) unbundle(l *Leg, p *plan, class rtp.Class, data []byte) (*audience, *stream) {
 	switch class {
 	case rtp.RTP:
-		media, m := w.demux(l, p.Bundle, data)
+		media, s := w.demux(l, p.Bundle, data)
 		if media < 0 {
 			return nil, nil
 		}
-		return &p.medias[media], m
+		l.stream.Store(s)
+		return &p.medias[media], s
 	case rtp.RTCP:
 		if media := l.demuxRTCP(p.Bundle, data); media >= 0 {
 			return &p.medias[media], nil
@@ -102,19 +45,22 @@ func (w *worker) unbundle(l *Leg, p *plan, class rtp.Class, data []byte) (*audie
 
 // demux finds the media of an RTP packet whose header is w.header, by what the packet says itself, then by its SSRC, then
 // by its payload type (RFC 9143, section 9.2). It is -1 when nothing tells.
-func (w *worker) demux(l *Leg, b *Bundle, data []byte) (media int, m *meter) {
-	h, s := &w.header, l.streamsOf(b)
+func (w *worker) demux(l *Leg, b *Bundle, data []byte) (media int, s *stream) {
+	h := &w.header
+	l.unite(b)
 	if b.MIDExtension != 0 {
 		if mid := rtp.Extension(data, h, b.MIDExtension); mid != nil {
 			for i := range b.Medias {
 				if b.Medias[i].MID == string(mid) {
-					return i, &s.meter[s.learn(h.SSRC, i)]
+					return i, l.streams.learn(h.SSRC, i)
 				}
 			}
 		}
 	}
-	if place := s.find(h.SSRC); place >= 0 {
-		return int(s.media[place]), &s.meter[place]
+	if s = l.streams.get(h.SSRC); s != nil {
+		if media = int(s.media.Load()); media >= 0 {
+			return media, s
+		}
 	}
 	first, count := -1, 0
 	for i := range b.Medias {
@@ -124,31 +70,27 @@ func (w *worker) demux(l *Leg, b *Bundle, data []byte) (media int, m *meter) {
 			}
 		}
 	}
-	if count == 1 {
-		return first, &s.meter[s.learn(h.SSRC, first)]
+	switch {
+	case first < 0:
+		return -1, nil
+	case count == 1:
+		return first, l.streams.learn(h.SSRC, first)
 	}
-	return first, &l.meter // of several that have it a guess, which is not remembered
+	return first, l.streams.learn(h.SSRC, -1) // of several that have it a guess, which is not remembered
 }
 
 // demuxRTCP finds the media of an RTCP packet by the SSRC of its sender; -1 when that is not known.
 func (l *Leg) demuxRTCP(b *Bundle, data []byte) int {
-	s := l.streamsOf(b)
-	if place := s.find(binary.BigEndian.Uint32(data[4:])); place >= 0 {
-		return int(s.media[place])
+	l.unite(b)
+	if s := l.streams.get(binary.BigEndian.Uint32(data[4:])); s != nil {
+		return int(s.media.Load())
 	}
 	return -1
 }
 
-// streamsOf returns what is known of the SSRCs of a leg and of the one beside it.
-func (l *Leg) streamsOf(b *Bundle) *streams {
-	if l.streams == nil {
-		if l.streams = l.beside.streams; l.streams == nil {
-			l.streams = new(streams)
-			l.beside.streams = l.streams
-		}
-	}
+// unite has the leg's streams told apart as b says.
+func (l *Leg) unite(b *Bundle) {
 	if l.streams.of != b {
 		l.streams.restart(b)
 	}
-	return l.streams
 }

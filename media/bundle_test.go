@@ -157,8 +157,8 @@ func TestStreamsForgetTheOldestSource(t *testing.T) {
 	for i := range uint32(maxSSRCs + 1) {
 		s.learn(1000+i, 1)
 	}
-	if s.find(1000) >= 0 || s.find(1001) < 0 || s.find(1000+maxSSRCs) < 0 {
-		t.Errorf("known: first %d, second %d, last %d", s.find(1000), s.find(1001), s.find(1000+maxSSRCs))
+	if s.get(1000) != nil || s.get(1001) == nil || s.get(1000+maxSSRCs) == nil || len(s.list) != maxSSRCs {
+		t.Errorf("known: first %v, second %v, last %v of %d", s.get(1000), s.get(1001), s.get(1000+maxSSRCs), len(s.list))
 	}
 }
 

@@ -166,8 +166,8 @@ func securePath(tb testing.TB, suite srtp.Suite, toSRTP bool) (step func()) {
 	}
 	clear, room := rtpPacket(0), make([]byte, 0, 2048)
 	from := &silent{from: netip.MustParseAddrPort("192.0.2.1:4000")}
-	a := &Leg{plane: p, worker: w, local: netip.MustParseAddrPort("10.0.0.1:30000"), sock: from}
-	b := &Leg{plane: p, worker: w, local: netip.MustParseAddrPort("10.0.0.1:30002"), sock: from}
+	a := &Leg{plane: p, worker: w, streams: new(streams), local: netip.MustParseAddrPort("10.0.0.1:30000"), sock: from}
+	b := &Leg{plane: p, worker: w, streams: new(streams), local: netip.MustParseAddrPort("10.0.0.1:30002"), sock: from}
 	as, bs := Settings{Signalled: from.from}, Settings{Signalled: netip.MustParseAddrPort("192.0.2.2:4000")}
 	secure := a
 	if toSRTP {

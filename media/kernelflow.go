@@ -158,22 +158,23 @@ func same(a, b fastpath.Flow) bool {
 	return a == b
 }
 
-// credit accounts to the hearer for what the kernel has sent since the last time.
-func (k *kernelFlow) credit(c fastpath.Counters) {
+// credit accounts to the hearer and to the stream for what the kernel has sent since the last time.
+func (k *kernelFlow) credit(l *Leg, c fastpath.Counters) {
 	if c.Packets >= k.live.Packets && c.Bytes >= k.live.Bytes {
+		l.credit(k.live, c)
 		k.sink.count.outKernel.add(c.Packets-k.live.Packets, c.Bytes-k.live.Bytes)
 	}
 }
 
 // merge takes over the counters that a poll has found.
-func (k *kernelFlow) merge(c fastpath.Counters, walk uint64) {
+func (k *kernelFlow) merge(l *Leg, c fastpath.Counters, walk uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.installed || k.since >= walk {
 		return // the counts are perhaps those of the flow before
 	}
 	k.polled = walk
-	k.credit(c)
+	k.credit(l, c)
 	k.live = c
 }
 

@@ -31,8 +31,9 @@ type Leg struct {
 
 	count    counters
 	inKernel atomic.Bool
-	position atomic.Uint64 // of the last RTP packet accounted for in userspace, packed
-	resume   atomic.Uint64 // of the last one the kernel accounted for, packed; taken over by the next packet
+	streams  *streams               // shared with the leg beside
+	stream   atomic.Pointer[stream] // of the last RTP packet at the socket; nil before it
+	resume   atomic.Uint64          // of the last packet the kernel accounted for, packed; taken over by the next packet
 
 	// The worker's own.
 	key       int32
@@ -40,8 +41,6 @@ type Leg struct {
 	streak    uint32
 	seen      *plan
 	learn     learner
-	meter     meter
-	streams   *streams // of a bundle; shared with the leg beside
 
 	apply  sync.Mutex // serializes Apply
 	hears  feeders
@@ -59,15 +58,15 @@ type peer struct {
 
 // counters have few writers and many readers; all are safe for both.
 type counters struct {
-	in, out   tally
+	in        tally // but for RTP, which its streams count
+	out       tally
 	outKernel tally // sent for this leg by flows in the kernel
 	learning  atomic.Uint64
 	// DTLS handshakes that found keys, and that did not.
 	handshakes, failed atomic.Uint64
 	stray              atomic.Uint64 // RTP packets that reached userspace while the flow was in the kernel
 	lost               atomic.Uint64
-	jitter             atomic.Uint64 // units<<32 | rate
-	last               atomic.Int64
+	last               atomic.Int64 // when the last packet came that is not RTP
 	drops              [dropCount]atomic.Uint64
 }
 

@@ -137,7 +137,9 @@ func (o *offloader) reconcile(l *Leg, install bool) {
 func (o *offloader) install(l *Leg, f fastpath.Flow, sink *Leg) {
 	k := &l.kernel
 	l.inKernel.Store(true) // from here on, packets at the socket are strays that the kernel sees as gaps
-	f.SSRC, f.Seq, f.Seeded = unpackPosition(l.position.Load())
+	if s := l.stream.Load(); s != nil {
+		f.SSRC, f.Seq, f.Seeded = s.ssrc, uint16(s.last.Load()>>32), true
+	}
 	k.strays = l.count.stray.Load()
 	if err := o.fast.Install(f); err != nil {
 		l.inKernel.Store(false)
@@ -173,7 +175,7 @@ func (o *offloader) withdraw(l *Leg) {
 			o.plane.log.Warn("final counts of a flow are missing", "local", l.local, "err", err, "unlogged", more)
 		}
 	}
-	k.credit(last)
+	k.credit(l, last)
 	k.withdrawn, k.live = k.withdrawn.Add(last), fastpath.Counters{}
 	if last.Packets > 0 {
 		l.resume.Store(packPosition(last.SSRC, last.Seq))
@@ -211,7 +213,7 @@ func (o *offloader) poll() {
 	}
 	for i := range o.seen {
 		if l := o.plane.leg(o.seen[i].local); l != nil {
-			l.kernel.merge(o.seen[i].counters, walk)
+			l.kernel.merge(l, o.seen[i].counters, walk)
 		}
 	}
 	o.mu.Lock()

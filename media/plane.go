@@ -297,6 +297,8 @@ func (p *Plane) register(h host, hold *lease, w *worker, a, b transport) (rtp, r
 	}
 	rtp, rtcp = leg(a, hold.port), leg(b, hold.port+1)
 	rtp.beside, rtcp.beside = rtcp, rtp
+	rtp.streams = new(streams)
+	rtcp.streams = rtp.streams
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/weir-media/weir/rtp"
 )
@@ -49,35 +50,44 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	if !w.admit(l, p, from, sealed) {
 		return
 	}
-	l.count.in.add(1, uint64(len(data)))
-	if l.count.last.Load() != int64(w.now) {
-		l.count.last.Store(int64(w.now))
-	}
 	if class == rtp.DTLS && p.Link != nil && p.Link.dtls(came, data, from) {
+		l.note(data, w.now)
 		return
 	}
-	hearers, meter := &p.audience, &l.meter
+	hearers := &p.audience
+	var s *stream
 	if p.Bundle != nil {
-		if hearers, meter = w.unbundle(l, p, class, data); hearers == nil {
+		if hearers, s = w.unbundle(l, p, class, data); hearers == nil {
+			l.note(data, w.now)
 			l.drop(DropNoMedia)
 			return
 		}
+	} else if class == rtp.RTP {
+		s = w.stream(l, w.header.SSRC)
 	}
-	if class == rtp.RTP {
-		w.track(l, p, meter)
+	if s != nil {
+		w.track(l, p, s, len(data))
+	} else {
+		l.note(data, w.now)
 	}
 	if p.Muted {
 		l.drop(DropMuted)
 		return
 	}
 	if class == rtp.RTP && hearers.treated != "" {
-		w.treat(l, hearers, meter, data)
+		w.treat(l, hearers, s, data)
 		return
 	}
 	if p.Kind == RTCP && class != rtp.RTCP {
 		class = rtp.RTCP // DTLS and ZRTP of the port for RTCP
 	}
 	w.forward(l, hearers, class, data)
+}
+
+// note counts a packet that is not of a stream.
+func (l *Leg) note(data []byte, now time.Duration) {
+	l.count.in.add(1, uint64(len(data)))
+	l.count.last.Store(int64(now))
 }
 
 // stun hands a STUN packet to the ICE agent.
@@ -184,37 +194,6 @@ func (w *worker) refuse(l *Leg, from netip.AddrPort) {
 	if ok, more := w.plane.limits.foreign.allow(w.now); ok {
 		peer, _ := l.source()
 		w.plane.log.Info("packet of a foreign source refused", "local", l.local, "source", from, "peer", peer, "unlogged", more)
-	}
-}
-
-// track accounts for an RTP packet whose header is in w.header.
-func (w *worker) track(l *Leg, p *plan, m *meter) {
-	h, c := &w.header, &l.count
-	if !l.settled(p) {
-		c.learning.Add(1)
-	}
-	if l.inKernel.Load() {
-		c.stray.Add(1)
-	} else {
-		if l.resume.Load() != 0 {
-			if ssrc, seq, ok := unpackPosition(l.resume.Swap(0)); ok {
-				m.loss.Resume(ssrc, seq)
-			}
-		}
-		before := m.loss.Lost
-		m.loss.Update(h.SSRC, h.Sequence)
-		if m.loss.Lost != before {
-			c.lost.Add(m.loss.Lost - before)
-		}
-		l.position.Store(packPosition(m.loss.SSRC, m.loss.Seq))
-	}
-	rate := p.ClockRate
-	if rate == 0 {
-		rate = rtp.StaticClockRate(h.PayloadType)
-	}
-	if rate != 0 {
-		m.jitter.Update(h.SSRC, h.Timestamp, rate, w.now)
-		c.jitter.Store(uint64(m.jitter.Units())<<32 | uint64(rate))
 	}
 }
 

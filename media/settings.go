@@ -85,8 +85,8 @@ type Settings struct {
 	Muted bool
 	// TOS is the IPv4 TOS or IPv6 traffic class of packets that leave by this leg.
 	TOS uint8
-	// ClockRate of the media in Hz, for the jitter; 0 takes the one of the static payload type, if it is one.
-	ClockRate uint32
+	// Rates are the clock rates of payload types that have none by themselves (rtp.StaticClockRate) or another.
+	Rates []ClockRate
 	// UserspaceReason, when not empty, keeps the flow out of the kernel and says why.
 	UserspaceReason string
 	// Link takes the STUN and DTLS packets that arrive. Without one, STUN is dropped and DTLS relayed.
@@ -105,6 +105,12 @@ type Settings struct {
 	// Bundle, when not nil, tells several medias on this leg apart; each then has sinks of its own, and those above get only
 	// what is neither RTP nor RTCP. It must not change any more, and be the same one for both legs of a pair.
 	Bundle *Bundle
+}
+
+// ClockRate is what the time stamps of a payload type count.
+type ClockRate struct {
+	PayloadType uint8
+	Rate        uint32 // Hz; 0: they say nothing of when a packet was sent
 }
 
 // Sink is one hearer: RTP packets leave by RTP, RTCP ones by RTCP. They are the same leg when the hearer muxes
@@ -146,6 +152,7 @@ func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) 
 	s.Signalled = netip.AddrPortFrom(s.Signalled.Addr().Unmap(), s.Signalled.Port())
 	s.Sinks = slices.Clone(s.Sinks)
 	s.Also = slices.Clone(s.Also)
+	s.Rates = slices.Clone(s.Rates)
 	p := &plan{Settings: s, began: now, audience: newAudience(s.Sinks, s.Treatment)}
 	p.everyone = p.audience
 	if s.Bundle != nil {
@@ -160,6 +167,16 @@ func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) 
 		p.signalled = newEndpoint(s.Signalled)
 	}
 	return p
+}
+
+// rate returns the clock rate of a payload type, 0 when it is not known.
+func (p *plan) rate(payloadType uint8) uint32 {
+	for _, r := range p.Rates {
+		if r.PayloadType == payloadType {
+			return r.Rate
+		}
+	}
+	return rtp.StaticClockRate(payloadType)
 }
 
 // gather computes who hears the medias of a bundle.

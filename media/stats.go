@@ -73,15 +73,18 @@ func (l *Leg) Stats() Stats {
 	if lost, stray := c.lost.Load()+st.Kernel.Lost, c.stray.Load(); lost > stray {
 		st.Lost = lost - stray
 	}
-	ssrc, _, ok := unpackPosition(l.position.Load())
-	if ok {
-		st.SSRC = ssrc
+	s := l.stream.Load()
+	if s != nil {
+		st.SSRC = s.ssrc
+		st.In.add(l.streams.received())
+		st.LastUser = max(st.LastUser, time.Duration(s.seen.Load()))
 	}
 	if st.Kernel.Packets > 0 && st.LastKernel >= st.LastUser {
 		st.SSRC = st.Kernel.SSRC
 	}
-	if v := c.jitter.Load(); uint32(v) != 0 {
-		st.Jitter = time.Duration(float64(v>>32) / float64(uint32(v)) * float64(time.Second))
+	if s != nil {
+		v := s.units.Load()
+		st.Jitter = unitsTime(uint32(v>>32), uint32(v))
 	}
 	st.Source, st.Confirmed = l.source()
 	if q, p := l.peer.Load(), l.plan.Load(); q != nil && p != nil && q.epoch == p.Epoch {

@@ -105,14 +105,14 @@ func (u *uniform) short(payloadType uint8, size int) bool {
 }
 
 // treat forwards an RTP packet, whose header is in w.header, as the treatment wants it.
-func (w *worker) treat(l *Leg, a *audience, m *meter, data []byte) {
+func (w *worker) treat(l *Leg, a *audience, s *stream, data []byte) {
 	t, h := &a.treatment, &w.header
 	event := t.Events.Has(h.PayloadType)
 	switch {
 	case t.Drop, event && t.OnEvents == EventBlock, !event && t.Media == Block:
 		l.drop(DropBlocked)
 		return
-	case t.Uniform.Has(h.PayloadType) && m.uniform.short(h.PayloadType, h.PayloadSize):
+	case t.Uniform.Has(h.PayloadType) && s.uniform.short(h.PayloadType, h.PayloadSize):
 		l.drop(DropShort)
 		return
 	}

@@ -214,7 +214,7 @@ func bench(t *testing.T) (w *worker, legs []*Leg, sent func(*Leg) []byte) {
 	})
 	w = &worker{plane: p, in: newInBatch(), out: newOutBatch(), commands: []func(){nil}} // full: do does not wake
 	for i := range 3 {
-		l := &Leg{plane: p, worker: w, local: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(30000+2*i)), sock: new(spy)}
+		l := &Leg{plane: p, worker: w, streams: new(streams), local: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(30000+2*i)), sock: new(spy)}
 		l.Apply(Settings{Signalled: peerOf(i), Learning: LearnOff})
 		legs = append(legs, l)
 	}

@@ -164,8 +164,8 @@ func packetPath(tb testing.TB) (step func()) {
 	w := &worker{plane: p, in: newInBatch(), out: newOutBatch(), commands: []func(){nil}} // full: do does not wake
 	alice, bob := netip.MustParseAddrPort("192.0.2.1:4000"), netip.MustParseAddrPort("192.0.2.2:4000")
 	packet := rtpPacket(0)
-	a := &Leg{plane: p, worker: w, local: netip.MustParseAddrPort("10.0.0.1:30000"), sock: &silent{packet, alice}}
-	b := &Leg{plane: p, worker: w, local: netip.MustParseAddrPort("10.0.0.1:30002"), sock: &silent{packet, bob}}
+	a := &Leg{plane: p, worker: w, streams: new(streams), local: netip.MustParseAddrPort("10.0.0.1:30000"), sock: &silent{packet, alice}}
+	b := &Leg{plane: p, worker: w, streams: new(streams), local: netip.MustParseAddrPort("10.0.0.1:30002"), sock: &silent{packet, bob}}
 	bridge(a, nil, Settings{Signalled: alice}, b, nil, Settings{Signalled: bob})
 	for range confirmations {
 		w.serve(a)

@@ -1,0 +1,5 @@
+package media
+
+type reports struct{}
+
+type Quality struct{}
