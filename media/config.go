@@ -50,6 +50,11 @@ type Config struct {
 	FastPath   FastPath     // nil: userspace only
 	Log        *slog.Logger // nil: discard
 
+	RTCPInterval time.Duration // between reports made here; 0 means the default
+	// Measure has streams judged by what arrives here where no RTCP of their hearers does. It takes MOS.Listening.
+	Measure bool
+	MOS     MOS
+
 	now  func() time.Duration // nil: Now
 	poll <-chan time.Time     // when to poll the fast path; nil: each pollInterval
 }
@@ -67,6 +72,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.RTCPInterval <= 0 {
+		c.RTCPInterval = DefaultRTCPInterval
 	}
 	if c.now == nil {
 		c.now = Now

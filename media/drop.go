@@ -27,6 +27,8 @@ const (
 	DropReplay                    // SRTP packet received before
 	DropProtect                   // SRTP could not be applied
 	DropNoMedia                   // of none of the medias that share the leg
+	DropReported                  // RTCP reports end here, since others are made here
+	DropFeedback                  // RTCP feedback that the hearer has not asked for
 
 	dropCount
 )
@@ -54,6 +56,8 @@ var dropNames = [dropCount]string{
 	DropBlocked:       "blocked",
 	DropShort:         "short",
 	DropNoMedia:       "no such media in the bundle",
+	DropReported:      "RTCP is made here",
+	DropFeedback:      "feedback not negotiated",
 }
 
 // String returns the reason in words; the words are a closed set and fit as a metric label.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -43,14 +44,17 @@ func (p *poller) remove(fd int) error {
 	return os.NewSyscallError("epoll_ctl del", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil))
 }
 
-// wait returns the sockets that are readable now; with block, it waits for one.
-func (p *poller) wait(block bool) []unix.EpollEvent {
+// wait returns the sockets that are readable now, or waits for one that long; forever if that is negative.
+func (p *poller) wait(patience time.Duration) []unix.EpollEvent {
 	var n uintptr
 	var errno unix.Errno
-	if block {
-		forever := -1
+	if patience != 0 {
+		ms := -1
+		if patience > 0 {
+			ms = int((patience + time.Millisecond - 1) / time.Millisecond)
+		}
 		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])),
-			uintptr(len(p.events)), uintptr(forever), 0, 0)
+			uintptr(len(p.events)), uintptr(ms), 0, 0)
 	} else {
 		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])),
 			uintptr(len(p.events)), 0, 0, 0)

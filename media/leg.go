@@ -29,18 +29,23 @@ type Leg struct {
 	route   atomic.Pointer[route]            // that ICE has selected; nil: learning says where packets go
 	allowed atomic.Pointer[[]netip.AddrPort] // sources that ICE has authenticated; nil: learning says who is heard
 
-	count    counters
-	inKernel atomic.Bool
-	streams  *streams               // shared with the leg beside
-	stream   atomic.Pointer[stream] // of the last RTP packet at the socket; nil before it
-	resume   atomic.Uint64          // of the last packet the kernel accounted for, packed; taken over by the next packet
+	count     counters
+	inKernel  atomic.Bool
+	streams   *streams               // shared with the leg beside
+	stream    atomic.Pointer[stream] // of the last RTP packet at the socket; nil before it
+	roundTrip atomic.Int64           // between the peer and us, as RTCP has it last; 0: not known
+	reference reference
+	enlisted  atomic.Bool   // in the worker's calendar
+	resume    atomic.Uint64 // of the last packet the kernel accounted for, packed; taken over by the next packet
 
 	// The worker's own.
-	key       int32
-	lastRound uint32
-	streak    uint32
-	seen      *plan
-	learn     learner
+	key        int32
+	lastRound  uint32
+	streak     uint32
+	seen       *plan
+	learn      learner
+	due        time.Duration // when to report next
+	reportSSRC uint32        // of receiver reports of ours; 0 before the first
 
 	apply  sync.Mutex // serializes Apply
 	hears  feeders
@@ -151,6 +156,7 @@ func (l *Leg) Apply(s Settings) {
 	if old == nil && p.TOS != 0 || old != nil && p.TOS != old.TOS {
 		l.worker.do(func() { l.worker.setTOS(l) })
 	}
+	l.enlist(p)
 	l.plane.offload.changed(l)
 }
 

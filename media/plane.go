@@ -43,6 +43,13 @@ type Plane struct {
 	handshakes  Handshakes
 	handshaking *dtls.Pool
 
+	interval      time.Duration // of reports of our own
+	measures      bool
+	mos           MOS
+	canonicalName string
+	wall          time.Time // at wallAt
+	wallAt        time.Duration
+
 	workers []*worker
 	turn    atomic.Uint32 // for legs without affinity
 	offload *offloader
@@ -94,6 +101,8 @@ func New(cfg Config) (*Plane, error) {
 	p := &Plane{
 		log: cfg.Log, now: cfg.now, handshakes: cfg.Handshakes, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
 		interfaces: make(map[string]*logical), legs: make(map[netip.AddrPort]*Leg),
+		interval: cfg.RTCPInterval, measures: cfg.Measure, mos: cfg.MOS, canonicalName: newCanonicalName(),
+		wall: time.Now(), wallAt: cfg.now(),
 	}
 	p.handshakes.Profiles = usableProfiles(p.handshakes.Profiles)
 	p.handshaking = dtls.NewPool(p.handshakes.Limit)

@@ -14,11 +14,13 @@ type PoolStats struct {
 	Free    int // ready for use
 	Used    int
 	Resting int // freed or refused by the system a short while ago
+	Quality Figures
 }
 
 // hostPool knows which pairs of ports of one local address are taken, whatever range they were taken from.
 type hostPool struct {
-	addr netip.Addr
+	addr    netip.Addr
+	figures figures
 
 	mu    sync.Mutex
 	taken portSet
@@ -129,7 +131,7 @@ func (h *hostPool) free(port uint16, ready time.Duration) {
 func (h *hostPool) stats(now time.Duration) PoolStats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	st := PoolStats{Address: h.addr, Used: h.used}
+	st := PoolStats{Address: h.addr, Used: h.used, Quality: h.figures.read()}
 	var seen portSet
 	for _, r := range h.rings {
 		for i := range r.n {

@@ -70,6 +70,9 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	} else {
 		l.note(data, w.now)
 	}
+	if class == rtp.RTCP && !p.Sealed {
+		w.read(l.forRTP(), p, data)
+	}
 	if p.Muted {
 		l.drop(DropMuted)
 		return
@@ -77,6 +80,12 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	if class == rtp.RTP && hearers.treated != "" {
 		w.treat(l, hearers, s, data)
 		return
+	}
+	if class == rtp.RTCP && p.ReportBy != nil && !p.Sealed {
+		if data = w.consume(data); len(data) == 0 {
+			l.drop(DropReported)
+			return
+		}
 	}
 	if p.Kind == RTCP && class != rtp.RTCP {
 		class = rtp.RTCP // DTLS and ZRTP of the port for RTCP
@@ -255,8 +264,8 @@ func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool,
 	if w.out.n == batchSize {
 		w.flush()
 	}
-	if data, ok = w.transform(s, class, data); !ok {
-		return false, DropTooLong
+	if data, why, ok = w.transform(s, class, data); !ok {
+		return false, why
 	}
 	if class == rtp.RTP || class == rtp.RTCP {
 		if data, why, ok = w.protect(to, class, data); !ok {

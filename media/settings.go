@@ -98,6 +98,12 @@ type Settings struct {
 	Secure bool
 	// Keys are the SRTP keys. When Secure is set and there are none, those of SetKeys stay.
 	Keys Keys
+	// Sealed says that packets are SRTP which nobody here has keys for, so that RTCP cannot be read.
+	Sealed bool
+	// ReportBy is the leg that our own reports to the peer leave by: the one for RTCP, or this one when the peer muxes.
+	// Those of the peer are then read and go no further, but for feedback, BYE and APP. Nil: RTCP is relayed. Both legs of
+	// a pair have it.
+	ReportBy *Leg
 	// Treatment is what is done to RTP packets on the way.
 	Treatment Treatment
 	// Sinks are those who hear what this leg receives. The leg may be its own: that is an echo.
@@ -116,9 +122,10 @@ type ClockRate struct {
 // Sink is one hearer: RTP packets leave by RTP, RTCP ones by RTCP. They are the same leg when the hearer muxes
 // (RFC 5761). A kind whose leg is nil is not relayed to this hearer.
 type Sink struct {
-	RTP, RTCP *Leg
-	Media     Effect // what this hearer gets of RTP that is not an event
-	Echo      bool   // RTP gets another SSRC on the way, so that the peer does not take it for its own
+	RTP, RTCP  *Leg
+	Media      Effect // what this hearer gets of RTP that is not an event
+	NoFeedback bool   // RTCP feedback (RFC 4585) is kept from it; not for what is Sealed
+	Echo       bool   // RTP gets another SSRC on the way, so that the peer does not take it for its own
 	// Extensions changes the header extensions of RTP packets for this hearer; nil leaves them as they come.
 	Extensions *rtp.ExtensionMap
 }

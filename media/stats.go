@@ -108,6 +108,7 @@ type Totals struct {
 	UserFlows   int            // RTP legs open now whose packets userspace relays
 	NotKernel   map[string]int // why, for each of UserFlows; the words are few
 	Faults      uint64         // of workers, apart from those charged to a leg
+	Quality     Figures        // of all streams
 }
 
 func (t *Totals) add(l *Leg) {
@@ -145,6 +146,9 @@ func (p *Plane) Totals() Totals {
 		}
 	}
 	t.Faults = p.faults.Load()
+	for _, h := range p.pools {
+		t.Quality.join(h.figures.read())
+	}
 	return t
 }
 

@@ -235,8 +235,8 @@ func (s *stream) started() bool { return s.seen.Load() != 0 }
 type totals struct {
 	packets, bytes, lost uint64
 	highest, timestamp   uint32
-	seen                 time.Duration
-	inKernel             bool // the last packet went by the kernel, so that the time stamp is an older one's
+	stamped, seen        time.Duration // when the packet of the time stamp came, and the last one
+	inKernel             bool          // that went by the kernel
 	jitter, rate         uint32
 }
 
@@ -245,13 +245,13 @@ func (s *stream) totals() totals {
 	last, units := s.last.Load(), s.units.Load()
 	t := totals{
 		packets: s.count.packets.Load() + s.kernel.packets, bytes: s.count.bytes.Load() + s.kernel.bytes,
-		highest: uint32(last >> 32), timestamp: uint32(last), seen: time.Duration(s.seen.Load()),
+		highest: uint32(last >> 32), timestamp: uint32(last), stamped: time.Duration(s.seen.Load()),
 		jitter: uint32(units >> 32), rate: uint32(units),
 	}
 	if lost := int64(s.lost.Load()) + s.kernel.lost - int64(s.stray.Load()); lost > 0 {
 		t.lost = uint64(lost)
 	}
-	if s.kernel.seen > t.seen {
+	if t.seen = t.stamped; s.kernel.seen > t.seen {
 		t.seen, t.inKernel = s.kernel.seen, true
 	}
 	return t
@@ -289,6 +289,18 @@ func (p *Plane) describe(s *stream) StreamStats {
 	st := StreamStats{
 		SSRC: s.ssrc, Media: int(s.media.Load()), Counts: Counts{Packets: t.packets, Bytes: t.bytes}, Lost: t.lost,
 		Timestamp: t.timestamp, Sequence: uint16(t.highest), LastSeen: t.seen, Jitter: t.jitterTime(),
+	}
+	switch q := s.reports.quality; {
+	case q != nil:
+		st.Quality = q.result()
+	case p.measures && p.mos.Listening:
+		// Too short a stream for an interval of its own.
+		if v, ok := s.overall(p.now()); ok {
+			v.MOS = p.mos.score(int(v.Loss), v.Jitter, 0, t.rate)
+			var q quality
+			q.add(v)
+			st.Quality = q.result()
+		}
 	}
 	return st
 }

@@ -22,6 +22,13 @@ type worker struct {
 	out    *outBatch
 	header rtp.Header
 
+	wheel  wheel
+	reader reader
+	own    []*stream // room for report
+	theirs []*stream
+	nobody Sink
+	due    func(*Leg) bool // report
+
 	legs    []*Leg // by key
 	free    []int32
 	round   uint32
@@ -39,7 +46,9 @@ func newWorker(p *Plane) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &worker{plane: p, poller: poller, in: newInBatch(), out: newOutBatch(), done: make(chan struct{})}, nil
+	w := &worker{plane: p, poller: poller, in: newInBatch(), out: newOutBatch(), done: make(chan struct{})}
+	w.due = w.report
+	return w, nil
 }
 
 // do has f called by the worker's goroutine between two rounds, in the order of the calls of do.
@@ -75,7 +84,11 @@ func (w *worker) run() {
 // it: sockets not served in this turn are reported again in the next one.
 func (w *worker) turn(block bool) (busy bool) {
 	defer w.contain()
-	events := w.poller.wait(block)
+	var patience time.Duration
+	if block {
+		patience = w.wheel.wait(w.now)
+	}
+	events := w.poller.wait(patience)
 	w.round++
 	w.now = w.plane.now()
 	for i := range events {
@@ -85,6 +98,9 @@ func (w *worker) turn(block bool) (busy bool) {
 		} else if l := w.legs[key]; l != nil {
 			w.serve(l)
 		}
+	}
+	if w.wheel.n > 0 {
+		w.wheel.turn(w.now, w.due)
 	}
 	return len(events) > 0
 }
