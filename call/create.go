@@ -60,6 +60,7 @@ func (d *draft) createOffer(req *CreateRequest, tag string) (string, error) {
 	}
 	var session *sdp.Session
 	var medias []*sdp.Media
+	lite := false
 	for i, tm := range p.Media {
 		if tm.Hidden {
 			continue
@@ -81,13 +82,14 @@ func (d *draft) createOffer(req *CreateRequest, tag string) (string, error) {
 		asked.Transcode, asked.Offer = append(slices.Clone(asked.Offer), asked.Transcode...), nil
 		d.offerCodecs(fm, tm, &asked)
 		ours := fm.sharing()
-		t := telling{from: from, to: p, fm: ours, tm: tm, index: i, said: ours.Section, req: &req.Request, offer: true}
+		t := telling{draft: d, from: from, to: p, fm: ours, tm: tm, index: i, said: ours.Section, req: &req.Request, offer: true}
 		medias = append(medias, t.section())
+		lite = lite || t.lite
 	}
 	if session == nil {
 		session = d.ourSession(p)
 	}
-	session.Media = medias
+	session.Media, session.ICELite = medias, lite
 	out := &sdp.Description{Sessions: []*sdp.Session{session}}
 	appendAttributes(out, req.Attributes)
 	return p.tell(out, req.Replace, editor(req.Attributes)), nil

@@ -36,6 +36,11 @@ func (d *draft) offerOurs(fm *Media, to *Party, tm *Media, req *Request) error {
 		return err
 	}
 	if !fm.Opaque {
+		// ICE is between the party and us; of keys the source's may do, so that packets need not be encrypted anew.
+		own := ourMedia(&sdp.Media{Type: fm.Type, Protocol: sdp.ProtoAVP})
+		if err := d.iceOffer(&Party{}, to, own, tm, section{own.Section, own.session}, req); err != nil {
+			return err
+		}
 		ours := *fm
 		d.secureOffer(&ours, tm, section{fm.Section, fm.session}, req)
 	}
@@ -69,6 +74,7 @@ func (d *draft) takeAnswer(to *Party, req *Request, lenient bool) error {
 		}
 		if !am.Opaque {
 			om := ourMedia(&sdp.Media{Type: am.Type, Protocol: sdp.ProtoAVP})
+			d.iceAnswer(am, om, s, req)
 			answerProtocol(am, om, s.Protocol, req)
 			d.secureAnswer(am, om, s, req)
 		}

@@ -57,25 +57,30 @@ func (d *draft) publish(req *PublishRequest, tag string) (string, error) {
 	}
 	d.heed(p, &req.Request)
 	d.ask(p, p, &req.Request)
-	answer := &sdp.Description{}
-	var medias []*sdp.Media
+	own := &Party{} // we, as the other side
+	d.heedBundle(p, own, &req.Request)
+	var told []*telling
 	for k, s := range sections(req.SDP) {
-		i := p.position(k)
-		m, err := d.publishSection(p, i, s, req)
+		t, err := d.publishSection(p, own, p.position(k), s, req)
 		if err != nil {
 			return "", fmt.Errorf("media %d: %w", k+1, err)
 		}
-		medias = append(medias, m)
+		told = append(told, t)
 	}
+	p.share()
 	session := d.ourSession(p)
-	session.Media = medias
-	answer.Sessions = []*sdp.Session{session}
+	for _, t := range told {
+		session.Media = append(session.Media, t.section())
+		session.ICELite = session.ICELite || t.lite
+	}
+	session.Groups = p.bundleGroups(false)
+	answer := &sdp.Description{Sessions: []*sdp.Session{session}}
 	appendAttributes(answer, req.Attributes)
 	return p.tell(answer, req.Replace, editor(req.Attributes)), nil
 }
 
-// publishSection takes a section and writes the answer to it.
-func (d *draft) publishSection(p *Party, i int, s section, req *PublishRequest) (*sdp.Media, error) {
+// publishSection takes a section and prepares the answer to it.
+func (d *draft) publishSection(p, own *Party, i int, s section, req *PublishRequest) (*telling, error) {
 	m := p.at(i)
 	d.number(m)
 	if err := d.hear(m, s, &req.Request); err != nil {
@@ -83,37 +88,46 @@ func (d *draft) publishSection(p *Party, i int, s section, req *PublishRequest) 
 	}
 	m.Protocol = s.Protocol
 	accepted := usable(s.Codecs, req.Codecs.Accept)
-	if !m.Opaque && len(accepted) == 0 {
-		m.Rejected = true
+	said := &sdp.Media{Type: s.Type, Protocol: s.Protocol, Codecs: accepted, Formats: s.Formats}
+	if !m.Opaque {
+		said.Protocol = sdp.ProtoAVP
+		m.Rejected = m.Rejected || len(accepted) == 0
 	}
+	dir := m.direction()
+	said.Direction = sdp.MakeDirection(req.Bidirectional && dir.Receives(), dir.Sends())
+	ours := ourMedia(said)
+	own.at(i)
+	own.Media[i] = ours
+	t := &telling{draft: d, from: own, to: p, fm: ours, tm: m, index: i, said: said, req: &req.Request}
 	if m.Rejected || m.Foreign {
 		m.dropLegs()
-		return refusal(s.Media, m, false, s.Mid), nil
+		t.said = s.Media // what is refused
+		return t, nil
 	}
 	known := d.wantedFamily(&req.Request)
 	if known == 0 && m.RTP.Leg != nil {
 		known = familyOf(m.RTP.Leg.Local().Addr())
 	}
-	if err := d.open(p, m, d.family(p.Interface, m.family, known)); err != nil {
-		return nil, err
+	if !m.carried(i) {
+		if err := d.open(p, m, d.family(p.Interface, m.family, known)); err != nil {
+			return nil, err
+		}
 	}
 	m.Sends, m.Receives, m.offered, m.ptime = accepted, accepted, nil, s.PTime
 	m.MuxOffered = s.RTCPMux
 	m.Mux = s.RTCPMux && !req.RTCPMux.Reject
-	said := &sdp.Media{Type: s.Type, Protocol: s.Protocol, Codecs: accepted, Formats: s.Formats}
-	dir := m.direction()
-	said.Direction = sdp.MakeDirection(req.Bidirectional && dir.Receives(), dir.Sends())
-	if s.Protocol.IsRTP() {
-		said.Protocol = sdp.ProtoAVP
+	if m.Opaque {
+		return t, nil
 	}
-	ours := ourMedia(said)
-	if !m.Opaque {
-		req.answer = true
-		d.secureOffer(m, ours, s, &req.Request)
-		d.secureAnswer(ours, m, section{said, ours.session}, &req.Request)
+	answer := section{said, ours.session}
+	if err := d.iceOffer(p, own, m, ours, s, &req.Request); err != nil {
+		return nil, err
 	}
-	t := telling{from: &Party{}, to: p, fm: ours, tm: m, index: i, said: said, req: &req.Request}
-	return t.section(), nil
+	d.secureOffer(m, ours, s, &req.Request)
+	req.answer = true
+	d.iceAnswer(ours, m, answer, &req.Request)
+	d.secureAnswer(ours, m, answer, &req.Request)
+	return t, nil
 }
 
 // usable returns the codecs of a description that we take, with what goes along with them.

@@ -36,9 +36,16 @@ type Snapshot struct {
 
 // PartySnapshot is one party.
 type PartySnapshot struct {
-	Party    *Party // immutable
-	Partners []*Party
-	Media    []MediaSnapshot
+	Party *Party // immutable
+	// Whom the party hears and who hears it, each once.
+	Subscriptions, Subscribers []Relation
+	Media                      []MediaSnapshot
+}
+
+// Relation is one party to another.
+type Relation struct {
+	Party *Party
+	Added bool // beside offer and answer
 }
 
 // MediaSnapshot is one m= section of a party.
@@ -81,6 +88,39 @@ func (s *Snapshot) restrict(to *Party) {
 	})
 }
 
+// subscriptions returns whom a party hears.
+func (p *Plan) subscriptions(party *Party) []Relation {
+	var all []Relation
+	for _, m := range party.Media {
+		for i := range m.Hears {
+			all = relate(all, p.byID(m.Hears[i].Party), m.Hears[i].Added)
+		}
+	}
+	return all
+}
+
+// subscribers returns who hears a party.
+func (p *Plan) subscribers(party *Party) []Relation {
+	var all []Relation
+	for _, other := range p.Parties {
+		for _, m := range other.Media {
+			for i := range m.Hears {
+				if m.Hears[i].Party == party.ID {
+					all = relate(all, other, m.Hears[i].Added)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func relate(all []Relation, to *Party, added bool) []Relation {
+	if to == nil || slices.ContainsFunc(all, func(r Relation) bool { return r.Party == to }) {
+		return all
+	}
+	return append(all, Relation{to, added})
+}
+
 // hears tells whether a media of the party is subscribed to one of the other's.
 func hears(party *Party, other PartyID) bool {
 	return slices.ContainsFunc(party.Media, func(m *Media) bool {
@@ -92,7 +132,7 @@ func (c *Call) snapshot() *Snapshot {
 	snap := &Snapshot{CallID: c.id, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
 	snap.Ends, snap.EndsBy = c.deadline(time.Now())
 	for _, p := range c.plan.Parties {
-		ps := PartySnapshot{Party: p, Partners: c.plan.partners(p)}
+		ps := PartySnapshot{Party: p, Subscriptions: c.plan.subscriptions(p), Subscribers: c.plan.subscribers(p)}
 		for _, m := range p.Media {
 			ms := MediaSnapshot{Media: m, Direction: m.direction(), Codec: m.codec()}
 			for _, comp := range []*Component{&m.RTP, &m.RTCP} {

@@ -200,8 +200,9 @@ func (d *draft) tellSubscription(out *sdp.Description, to *Party, req *Subscribe
 		said := ours.Section
 		said.Codecs = slices.Clone(d.plan.inUse(from, tm.source.Media))
 		d.offerCodecs(ours, tm, &req.Codecs)
-		t := telling{from: from, to: to, fm: ours, tm: tm, index: i, said: said, req: &req.Request, offer: true}
+		t := telling{draft: d, from: from, to: to, fm: ours, tm: tm, index: i, said: said, req: &req.Request, offer: true}
 		m := t.section()
+		session.ICELite = session.ICELite || t.lite
 		m.Mid = said.Mid
 		m.Direction = req.direction(fm)
 		if req.Labels {

@@ -156,11 +156,11 @@ func (d *Daemon) interfaceStatistics() []ngproto.Value {
 				if p.Address != a.IP {
 					continue
 				}
-				all := p.Free + p.Used + p.Resting
-				ports.add("used", uint64(p.Used))
+				all := p.Free + p.Used + p.Resting // pairs; what is shown are ports
+				ports.add("used", 2*uint64(p.Used))
 				ports = append(ports, ngproto.Entry{Key: "used_pct", Value: ngproto.Float(100 * float64(p.Used) / float64(max(all, 1)))})
-				ports.add("free", uint64(p.Free))
-				ports.add("totals", uint64(all))
+				ports.add("free", 2*uint64(p.Free))
+				ports.add("totals", 2*uint64(all))
 			}
 			traffic := counts{}
 			for _, key := range []string{"packets", "bytes", "errors"} {

@@ -60,20 +60,52 @@ func describeParty(p *call.PartySnapshot) ngproto.Dict {
 		d.Set("label", ngproto.String(p.Party.Label))
 	}
 	d.Set("created", ngproto.Int(p.Party.Created.Unix()))
-	var partners []ngproto.Value
-	for _, q := range p.Partners {
-		partners = append(partners, ngproto.Map(ngproto.Dict{
-			{Key: "tag", Value: ngproto.String(tagOf(q))}, {Key: "type", Value: ngproto.String("offer/answer")},
-		}))
+	d.Set("subscriptions", ngproto.List(relations(p.Subscriptions)...))
+	d.Set("subscribers", ngproto.List(relations(p.Subscribers)...))
+	if triggers := triggers(&p.Party.Manipulation.DTMF); len(triggers) > 0 {
+		d.Set("VSC", ngproto.List(triggers...))
 	}
-	d.Set("subscriptions", ngproto.List(partners...))
-	d.Set("subscribers", ngproto.List(partners...))
 	var medias []ngproto.Value
 	for i := range p.Media {
 		medias = append(medias, ngproto.Map(describeMedia(p.Party, &p.Media[i], i)))
 	}
 	d.Set("medias", ngproto.List(medias...))
 	return d
+}
+
+// relations writes the parties that hear another one, or are heard by it.
+func relations(all []call.Relation) []ngproto.Value {
+	var list []ngproto.Value
+	for _, r := range all {
+		kind := "offer/answer"
+		if r.Added {
+			kind = "pub/sub"
+		}
+		list = append(list, ngproto.Map(ngproto.Dict{
+			{Key: "tag", Value: ngproto.String(tagOf(r.Party))}, {Key: "type", Value: ngproto.String(kind)},
+		}))
+	}
+	return list
+}
+
+// triggers writes the digits that change what happens to events.
+func triggers(s *call.DTMFSecurity) []ngproto.Value {
+	var list []ngproto.Value
+	add := func(kind, digits string, active bool) {
+		if digits == "" {
+			return
+		}
+		n := int64(0)
+		if active {
+			n = 1
+		}
+		list = append(list, ngproto.Map(ngproto.Dict{
+			{Key: "type", Value: ngproto.String(kind)}, {Key: "trigger", Value: ngproto.String(digits)}, {Key: "active", Value: ngproto.Int(n)},
+		}))
+	}
+	add("block DTMF", s.Trigger, s.Mode == call.DTMFPass)
+	add("unblock DTMF", s.TriggerEnd, s.Mode != call.DTMFPass)
+	return list
 }
 
 func describeMedia(p *call.Party, m *call.MediaSnapshot, index int) ngproto.Dict {
@@ -118,6 +150,8 @@ func describeMedia(p *call.Party, m *call.MediaSnapshot, index int) ngproto.Dict
 		{"ICE-lite peer", ice.Remote.Lite},
 		{"ICE-lite self", ice.Active() && ice.Lite},
 		{"unidirectional", p.Handling.Unidirectional},
+		{"echo", p.Echo == call.EchoSelf},
+		{"blackhole", p.Echo == call.EchoBlackhole},
 	} {
 		if f.on {
 			flags = append(flags, f.name)
