@@ -93,7 +93,9 @@ type telling struct {
 // section writes the section.
 func (t *telling) section() *sdp.Media {
 	if t.fm.Foreign && t.tm.Foreign {
-		return t.said.Clone()
+		m := t.said.Clone()
+		m.Conn = t.said.ConnOf(t.fm.session)
+		return m
 	}
 	if t.tm.RTP.Leg == nil || t.fm.Rejected || t.tm.Rejected {
 		return refusal(t.said, t.tm, t.offer, t.refusedName())

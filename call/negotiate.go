@@ -239,10 +239,7 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 			return err
 		}
 	}
-	known := 0
-	if tm.RTP.Leg != nil {
-		known = familyOf(tm.RTP.Leg.Local().Addr())
-	}
+	known := to.familyFor(tm)
 	if wanted := d.wantedFamily(req); wanted != 0 {
 		known = wanted
 	}
@@ -451,6 +448,19 @@ func legacyFamily(name string) int {
 		return 4
 	case "external":
 		return 6
+	}
+	return 0
+}
+
+// familyFor returns the address family a party's media has, or had, or another one of its medias has; 0 when there is none yet.
+func (p *Party) familyFor(m *Media) int {
+	if m.RTP.Leg == nil && m.family != 0 {
+		return m.family
+	}
+	for _, m := range append([]*Media{m}, p.Media...) {
+		if m.RTP.Leg != nil {
+			return familyOf(m.RTP.Leg.Local().Addr())
+		}
 	}
 	return 0
 }
