@@ -32,7 +32,7 @@ race: ## Run the Go tests alone, with the race detector (PKG=./media/... picks s
 fuzz: ## Fuzz every parser for FUZZTIME (20s) each
 	@scripts/fuzz $(FUZZTIME)
 
-bench: ## Measure ns per packet and calls per second, next to Debian's rtpengine (ARGS=--json prints one object)
+bench: ## Measure packets, calls per second, delay and memory, next to Debian's rtpengine (ARGS=--json prints one object)
 	@scripts/bench $(ARGS)
 
 verify: ## Load and run the BPF programs on Debian's kernels in qemu

@@ -237,7 +237,7 @@ func (p *Party) tell(out *sdp.Description, r Replace, edit sdp.Edit) string {
 // count writes the version of the o= line and returns the text. The version goes up when the text differs from the last
 // one in anything but the version (RFC 3264, section 8), or at every message if so asked.
 func (t *told) count(out *sdp.Description, r Replace, edit sdp.Edit) string {
-	print := func() string { return string(out.AppendEdited(make([]byte, 0, 1500), edit)) }
+	print := func() string { return string(out.AppendEdited(make([]byte, 0, 128+384*len(out.Media())), edit)) }
 	if !r.Version && !r.OriginFull && !r.ForceVersion {
 		return print()
 	}

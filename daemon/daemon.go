@@ -174,6 +174,8 @@ func (d *Daemon) listenCLI() error {
 // Run serves until ctx ends, then ends every call. A failure of one part ends the whole.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.close()
+	floor := raiseHeapFloor()
+	defer runtime.KeepAlive(floor)
 	if d.opts.PIDFile != "" {
 		if err := os.WriteFile(d.opts.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 			return fmt.Errorf("cannot write the pid file: %w", err)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/weir-media/weir/control/cli"
@@ -28,7 +29,8 @@ func (d *Daemon) status() cli.Status {
 	cs, ns, ms := d.calls.Stats(), d.disp.Stats(), d.plane.Totals()
 	st := cli.Status{
 		Version: d.version, PID: os.Getpid(), Started: d.started, UptimeSeconds: int64(time.Since(d.started).Seconds()),
-		Engines: d.engines(),
+		Goroutines: runtime.NumGoroutine(),
+		Engines:    d.engines(),
 		Calls: cli.CallCounts{
 			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected, Faults: cs.Faults,
 			EndedBy: make(map[string]uint64),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 )
@@ -15,8 +16,9 @@ const CacheLife = 30 * time.Second
 // starts the next one early: repeats come within seconds, so that forgetting the oldest costs least.
 const (
 	cacheShards       = 64
-	maxShardCookies   = 4096    // per generation
-	maxShardReplySize = 1 << 20 // bytes per generation
+	maxShardCookies   = 4096      // per generation
+	maxShardReplySize = 256 << 10 // bytes per generation; of all 32 MB, ten seconds of 3,000 requests a second
+	entrySize         = 128       // about what an entry takes beside its cookie and its reply
 )
 
 // errNoReply is returned to a repeat whose first request ended without a reply.
@@ -33,14 +35,15 @@ type Cache struct {
 type cacheShard struct {
 	mu         sync.Mutex
 	young, old map[string]*cached
-	size       int // bytes of the replies in young
+	size       int // bytes that young takes
 	swapped    time.Time
 }
 
-// cached is one request: under way until done is closed, answered after that.
+// cached is one request. The lock of its shard guards it.
 type cached struct {
-	done  chan struct{}
-	reply []byte // set before done is closed; nil if the request ended without a reply
+	finished bool
+	reply    []byte        // once finished; nil if the request ended without a reply
+	waited   chan struct{} // closed when it is finished; nil unless a repeat waits, which few do
 }
 
 // NewCache returns an empty cache that reads the time from now, time.Now if nil.
@@ -62,25 +65,24 @@ func NewCache(now func() time.Time) *Cache {
 // stored and the repeats that wait get an error.
 func (c *Cache) Do(ctx context.Context, cookie string, execute func() []byte) ([]byte, error) {
 	s := &c.shards[maphash.String(c.seed, cookie)%cacheShards]
-	entry, first := s.claim(cookie, c.now())
+	entry, first, finished := s.claim(cookie, c.now())
 	if first {
-		defer s.finish(cookie, entry)
-		entry.reply = execute()
-		return entry.reply, nil
+		var reply []byte
+		defer func() { s.finish(cookie, entry, reply) }()
+		reply = execute()
+		return reply, nil
 	}
-	select {
-	case <-entry.done:
-	default:
+	if finished != nil {
 		select {
-		case <-entry.done:
+		case <-finished:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	if entry.reply == nil {
-		return nil, errNoReply
+	if reply := s.replyOf(entry); reply != nil {
+		return reply, nil
 	}
-	return entry.reply, nil
+	return nil, errNoReply
 }
 
 // Expire forgets what is due, in shards that no request has touched for a while. A daemon calls it now and then to give
@@ -95,32 +97,47 @@ func (c *Cache) Expire() {
 	}
 }
 
-// claim returns the entry of cookie, and whether it is new and so the caller's to finish.
-func (s *cacheShard) claim(cookie string, now time.Time) (entry *cached, first bool) {
+// claim returns the entry of cookie, and whether it is new and so the caller's to finish. For one that another executes,
+// finished is closed with its end.
+func (s *cacheShard) claim(cookie string, now time.Time) (entry *cached, first bool, finished <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
 	if entry = s.find(cookie); entry != nil {
-		return entry, false
+		if !entry.finished && entry.waited == nil {
+			entry.waited = make(chan struct{})
+		}
+		return entry, false, entry.waited
 	}
 	if len(s.young) >= maxShardCookies || s.size >= maxShardReplySize {
 		s.swap(now)
 	}
-	entry = &cached{done: make(chan struct{})}
-	s.young[cookie] = entry
-	return entry, true
+	entry = new(cached)
+	// The cookie is a piece of the whole request, which must not be kept for it.
+	s.young[strings.Clone(cookie)] = entry
+	s.size += entrySize + len(cookie)
+	return entry, true, nil
 }
 
-// finish lets the repeats go that wait for entry.
-func (s *cacheShard) finish(cookie string, entry *cached) {
+// finish stores the reply and lets the repeats go that wait for it.
+func (s *cacheShard) finish(cookie string, entry *cached, reply []byte) {
 	s.mu.Lock()
-	if entry.reply == nil {
+	defer s.mu.Unlock()
+	entry.finished, entry.reply = true, reply
+	if reply == nil {
 		delete(s.young, cookie)
 		delete(s.old, cookie)
 	}
-	s.size += len(entry.reply)
-	s.mu.Unlock()
-	close(entry.done)
+	s.size += len(reply)
+	if entry.waited != nil {
+		close(entry.waited)
+	}
+}
+
+func (s *cacheShard) replyOf(entry *cached) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return entry.reply
 }
 
 func (s *cacheShard) find(cookie string) *cached {
@@ -148,9 +165,7 @@ func (s *cacheShard) swap(at time.Time) {
 	dropped := s.old
 	s.old, s.young, s.size, s.swapped = s.young, make(map[string]*cached), 0, at
 	for cookie, entry := range dropped {
-		select {
-		case <-entry.done:
-		default:
+		if !entry.finished {
 			s.young[cookie] = entry
 		}
 	}

@@ -114,8 +114,8 @@ func TestARequestWithoutAReplyLeavesNothingBehind(t *testing.T) {
 		_, _ = cache.Do(context.Background(), "n", func() []byte { close(started); <-finish; return nil })
 	})
 	<-started
-	entry, first := cache.shards[0].claim("unused", cache.now()) // any shard: its lock is free while a request runs
-	cache.shards[0].finish("unused", entry)
+	entry, first, _ := cache.shards[0].claim("unused", cache.now()) // any shard: its lock is free while a request runs
+	cache.shards[0].finish("unused", entry, nil)
 	if !first {
 		t.Error("a shard is blocked or remembers another cookie")
 	}
@@ -134,9 +134,8 @@ func TestTheCacheIsBounded(t *testing.T) {
 		s := &NewCache(func() time.Time { return now }).shards[0]
 		for i := range n {
 			cookie := strconv.Itoa(i)
-			entry, _ := s.claim(cookie, now)
-			entry.reply = reply
-			s.finish(cookie, entry)
+			entry, _, _ := s.claim(cookie, now)
+			s.finish(cookie, entry, reply)
 			cookies, size = max(cookies, len(s.young)+len(s.old)), max(size, s.size)
 		}
 		return cookies, size
@@ -144,8 +143,11 @@ func TestTheCacheIsBounded(t *testing.T) {
 	if cookies, _ := fill([]byte("x"), 3*maxShardCookies); cookies > 2*maxShardCookies {
 		t.Errorf("two generations hold %d cookies, cap %d", cookies, 2*maxShardCookies)
 	}
+	if _, size := fill([]byte("x"), 3*maxShardCookies); size > maxShardReplySize+2*entrySize {
+		t.Errorf("a generation of small replies holds %d bytes, cap %d", size, maxShardReplySize)
+	}
 	big := make([]byte, 64<<10)
-	if _, size := fill(big, 3*maxShardReplySize/len(big)); size > maxShardReplySize+len(big) {
+	if _, size := fill(big, 3*maxShardReplySize/len(big)); size > maxShardReplySize+len(big)+entrySize {
 		t.Errorf("a generation holds %d bytes, cap %d", size, maxShardReplySize)
 	}
 }

@@ -8,6 +8,7 @@ type Status struct {
 	PID           int       `json:"pid"`
 	Started       time.Time `json:"started"`
 	UptimeSeconds int64     `json:"uptime_seconds"`
+	Goroutines    int       `json:"goroutines"`
 
 	Engines []Engine      `json:"engines"`
 	Calls   CallCounts    `json:"calls"`

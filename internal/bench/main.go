@@ -31,8 +31,12 @@ type plan struct {
 	calls    []int    // at the same time, one stage each
 	runs     int      // of every subject in every stage
 	only     []string // subjects; empty means all
+	relay    bool     // whether packets are measured
 	length   time.Duration
 	batch    int // calls in a signalling run; 0 means no signalling
+	pace     int // calls a second at which answers are timed; 0 means none
+	idle     int // calls whose memory is measured; 0 means none
+	cycles   int // calls made and deleted to see what is left; 0 means none
 	json     bool
 }
 
@@ -57,6 +61,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	rep := &report{Machine: p.programs.facts(), Relay: []result{}, Signalling: []result{}}
 	for _, calls := range p.calls {
+		if !p.relay {
+			break
+		}
 		results, err := relayStage(ctx, logger, p, calls)
 		if err != nil {
 			return err
@@ -64,6 +71,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		rep.Relay = append(rep.Relay, results...)
 	}
 	if rep.Signalling, err = signallingStage(ctx, logger, p); err != nil {
+		return err
+	}
+	if rep.Delay, err = delayStage(ctx, logger, p); err != nil {
+		return err
+	}
+	if rep.Memory, err = memoryStage(ctx, logger, p); err != nil {
+		return err
+	}
+	if rep.Churn, err = churnStage(ctx, logger, p); err != nil {
 		return err
 	}
 	rep.compare()
@@ -82,13 +98,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // parsePlan reads the command line.
 func parsePlan(args []string, stderr io.Writer) (plan, error) {
-	p := plan{length: 1500 * time.Millisecond, batch: 1000}
+	p := plan{length: 1500 * time.Millisecond, batch: 1000, pace: 1000}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	calls := flags.String("calls", "100,1000", "calls at the same time, one `list` entry per stage")
 	only := flags.String("only", "", "`list` of subjects to measure (default "+strings.Join(subjectNames(), ",")+")")
 	quick := flags.Bool("quick", false, "a short run to see that everything works; its figures are coarse")
-	noSignalling := flags.Bool("no-signalling", false, "leave out offers and answers per second")
+	noRelay := flags.Bool("no-relay", false, "leave out packets")
+	noSignalling := flags.Bool("no-signalling", false, "leave out offers and answers per second, and how long they take")
+	flags.IntVar(&p.idle, "idle", 10000, "`calls` whose memory is measured, 0 for none")
+	flags.IntVar(&p.cycles, "cycles", 100000, "`calls` to make and delete, to see what is left of them; 0 for none")
 	flags.IntVar(&p.runs, "runs", 5, "runs of every subject")
 	flags.BoolVar(&p.json, "json", false, "print one JSON object instead of tables")
 	flags.StringVar(&p.programs.weir, "weir", "bin/weir", "`path` of weir")
@@ -101,9 +120,14 @@ func parsePlan(args []string, stderr io.Writer) (plan, error) {
 	}
 	if *quick {
 		p.length, p.batch, p.runs, *calls = 300*time.Millisecond, 200, 2, "100"
+		p.idle, p.cycles = min(p.idle, 1000), min(p.cycles, 2000)
 	}
+	p.relay = !*noRelay
 	if *noSignalling {
-		p.batch = 0
+		p.batch, p.pace = 0, 0
+	}
+	if p.idle < 0 || p.cycles < 0 {
+		return plan{}, errors.New("--idle and --cycles cannot be negative")
 	}
 	for field := range strings.SplitSeq(*calls, ",") {
 		n, err := strconv.Atoi(field)

@@ -115,7 +115,12 @@ func (c *client) send(call, step int, request func(call, step int) []byte) error
 
 // receive takes the next reply of this round; its cookie is the round, the number of the call and the step.
 func (c *client) receive() (call, step int, dict []byte, err error) {
-	c.conn.SetReadDeadline(time.Now().Add(resendAfter))
+	return c.receiveBefore(time.Now().Add(resendAfter))
+}
+
+// receiveBefore is receive that waits until a given time.
+func (c *client) receiveBefore(until time.Time) (call, step int, dict []byte, err error) {
+	c.conn.SetReadDeadline(until)
 	for {
 		n, err := c.conn.Read(c.in)
 		if err != nil {

@@ -13,6 +13,9 @@ type report struct {
 	Machine    facts    `json:"machine"`
 	Relay      []result `json:"relay"`      // nanoseconds per packet
 	Signalling []result `json:"signalling"` // offers with their answers per second
+	Delay      []delay  `json:"delay"`      // until an offer is answered
+	Memory     []memory `json:"memory"`     // of calls without packets
+	Churn      []churn  `json:"churn"`      // what is left of many calls
 }
 
 // result is the outcome of the runs of one subject.
@@ -102,7 +105,23 @@ func (r *report) problems() (n int) {
 			}
 		}
 	}
+	for _, d := range r.Delay {
+		n += count(d.Problem != "")
+	}
+	for _, m := range r.Memory {
+		n += count(m.Problem != "")
+	}
+	for _, c := range r.Churn {
+		n += count(c.Problem != "" || len(c.Left) > 0)
+	}
 	return n
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // print writes the report for people.
@@ -122,11 +141,74 @@ func (r *report) print(w io.Writer) {
 				a.Min, a.Median, a.Max, ratio(a.ToPeer), 100*a.ProxyShare, 100*a.ClientShare)
 		})
 	}
+	r.printDelay(w)
+	r.printMemory(w)
+	r.printChurn(w)
 	for _, list := range [][]result{r.Relay, r.Signalling} {
 		for _, a := range list {
 			if a.Problem != "" {
 				fmt.Fprintf(w, "\n%s, %d calls: not measured: %s\n", a.Title, a.Calls, a.Problem)
 			}
+		}
+	}
+}
+
+func (r *report) printDelay(w io.Writer) {
+	if len(r.Delay) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nTime until an offer is answered, at %d calls a second, in µs:\n", r.Delay[0].Rate)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "calls\tproxy\tp50\tp99\tmax")
+	for _, d := range r.Delay {
+		if d.Problem != "" {
+			fmt.Fprintf(tw, "-\t%s\tnot measured: %s\n", d.Title, d.Problem)
+			continue
+		}
+		fmt.Fprintf(tw, "%d\t%s\t%.0f\t%.0f\t%.0f\n", d.Calls, d.Title, d.P50, d.P99, d.Max)
+	}
+	tw.Flush()
+}
+
+func (r *report) printMemory(w io.Writer) {
+	if len(r.Memory) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nMemory of calls of two parties with one audio stream and no packets:")
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "calls\tproxy\tMiB before\tMiB with\tKiB per call\tdescriptors per call")
+	for _, m := range r.Memory {
+		if m.Problem != "" {
+			fmt.Fprintf(tw, "-\t%s\tnot measured: %s\n", m.Title, m.Problem)
+			continue
+		}
+		fmt.Fprintf(tw, "%d\t%s\t%.1f\t%.1f\t%.1f\t%.1f\n", m.Calls, m.Title, float64(m.Before)/1024, float64(m.After)/1024,
+			m.PerCall, m.Descriptors)
+	}
+	tw.Flush()
+}
+
+func (r *report) printChurn(w io.Writer) {
+	for _, c := range r.Churn {
+		if c.Problem != "" {
+			fmt.Fprintf(w, "\n%d calls made and deleted: not measured: %s\n", c.Cycles, c.Problem)
+			continue
+		}
+		fmt.Fprintf(w, "\nWeir before and after %d calls made and deleted:\n", c.Cycles)
+		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(tw, "\tMiB\tgoroutines\tdescriptors\tcalls\tpairs of ports\tentries of maps")
+		for _, row := range []struct {
+			when string
+			footprint
+		}{{"before", c.Before}, {"after", c.After}} {
+			fmt.Fprintf(tw, "%s\t%.1f\t%d\t%d\t%d\t%d\t%d\n", row.when, float64(row.RSS)/1024, row.Goroutines, row.Descriptors,
+				row.Calls, row.PortPairs, row.MapEntries)
+		}
+		tw.Flush()
+		if len(c.Left) == 0 {
+			fmt.Fprintln(w, "Nothing is left of them.")
+		} else {
+			fmt.Fprintf(w, "Left of them: %s.\n", strings.Join(c.Left, ", "))
 		}
 	}
 }

@@ -77,6 +77,8 @@ func TestPlanOfTheCommandLine(t *testing.T) {
 		{"everything set", "--json --calls 1,9000 --runs 3 --only floor,rtpengine --no-signalling", ""},
 		{"too many calls", "--calls 9001", `--calls: "9001" is not a number from 1 to 9000`},
 		{"calls that are no number", "--calls 100,many", `"many" is not a number`},
+		{"calls only", "--no-relay --idle 100 --cycles 0", ""},
+		{"a negative number of calls", "--idle -1", "cannot be negative"},
 		{"no runs", "--runs 0", "--runs: 0 is not a positive number"},
 		{"an unknown subject", "--only floor,roof", `no subject "roof"`},
 		{"a stray argument", "quick", `unexpected argument "quick"`},
