@@ -127,7 +127,7 @@ func controlStatistics(clients []ng.ClientStats) ngproto.Dict {
 		}
 		p := counts{{Key: "proxy", Value: ngproto.String(address)}}
 		for _, command := range commands {
-			short, n := strings.ToLower(command.Short()), c.Commands[command]
+			short, n := lowered(command), c.Commands[command]
 			p.add(short+"count", n.Requests)
 			p.seconds(short+"duration", n.Time.Seconds())
 			sums[command] += n.Requests
@@ -137,11 +137,14 @@ func controlStatistics(clients []ng.ClientStats) ngproto.Dict {
 		proxies = append(proxies, ngproto.Map(ngproto.Dict(p)))
 	}
 	for _, command := range commands {
-		total.add("total"+strings.ToLower(command.Short())+"count", sums[command])
+		total.add("total"+lowered(command)+"count", sums[command])
 	}
 	total.add("totalerrorcount", errors)
 	return append(ngproto.Dict{{Key: "proxies", Value: ngproto.List(proxies...)}}, total...)
 }
+
+// lowered returns the name of a command in statistics.
+func lowered(c ngproto.Command) string { return strings.ToLower(c.Short()) }
 
 // interfaceStatistics lists the addresses of the logical interfaces. Addresses that several of them share have the same ports.
 func (d *Daemon) interfaceStatistics() []ngproto.Value {
