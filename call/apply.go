@@ -25,7 +25,7 @@ func (d *draft) apply() {
 		}
 	})
 	p.links(func(m *Media) {
-		if err := m.Link.Apply(m.link(d.call.manager.secret[:])); err != nil {
+		if err := m.Link.Apply(m.link(d.call.manager.secret[:], d.call.manager.cfg.Software)); err != nil {
 			d.call.manager.cfg.Log.Error("media cannot be linked", "call", d.call.id, "err", err)
 		}
 	})

@@ -72,13 +72,13 @@ func (m *Media) handshakes() bool {
 }
 
 // link returns what the packet plane is to do for the media beside relaying.
-func (m *Media) link(secret []byte) media.LinkConfig {
+func (m *Media) link(secret []byte, software string) media.LinkConfig {
 	cfg := media.LinkConfig{RTP: append([]*media.Leg{m.RTP.Leg}, m.RTP.Alternates...)}
 	if !m.Mux && m.RTCP.Leg != nil {
 		cfg.RTCP = append([]*media.Leg{m.RTCP.Leg}, m.RTCP.Alternates...)
 	}
 	if i := &m.ICE; i.Active() {
-		cfg.ICE = &media.ICE{Local: i.Local, Lite: i.Lite, Controlling: i.Controlling, Remote: i.Remote, Secret: secret}
+		cfg.ICE = &media.ICE{Local: i.Local, Lite: i.Lite, Controlling: i.Controlling, Remote: i.Remote, Secret: secret, Software: software}
 	}
 	if m.handshakes() {
 		a := &m.Security.DTLS

@@ -86,6 +86,7 @@ type ICE struct {
 	Controlling bool
 	Remote      ice.Remote // without credentials: the party has not said anything yet
 	Secret      []byte     // of foundations
+	Software    string     // names us to the party; may be empty
 }
 
 // NewLink returns a link that does nothing before Apply.
@@ -190,7 +191,7 @@ func (l *Link) applyICE(now ICE, moved, muxed bool) error {
 		l.endICE()
 		var err error
 		agent, err = ice.NewAgent(ice.Config{
-			Local: l.bases(), Credentials: now.Local, Lite: now.Lite, Controlling: now.Controlling,
+			Local: l.bases(), Credentials: now.Local, Lite: now.Lite, Controlling: now.Controlling, Software: now.Software,
 			Send: l.send, Selected: l.selected, Authenticated: l.authenticated, Wake: l.wake,
 		})
 		if err != nil {

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -226,8 +227,8 @@ func (p *Plane) OpenPair(iface string, family int, affinity string) (rtp, rtcp *
 	return nil, nil, err
 }
 
-// OpenBeside opens a pair like that of an open leg on every other address of the same interface, in the order of the
-// configuration, for the same peer to choose from (ICE). Addresses without free ports are left out. Errors are ErrClosed or the
+// OpenBeside opens a pair like that of an open leg on every other address of the same interface for the same peer
+// to choose from (ICE): those of the same family first, in the order of the configuration. Addresses without free ports are left out. Errors are ErrClosed or the
 // system's; what was open by then is returned, too.
 func (p *Plane) OpenBeside(iface string, first *Leg, affinity string) (rtp, rtcp []*Leg, err error) {
 	f := p.logical(iface)
@@ -240,7 +241,11 @@ func (p *Plane) OpenBeside(iface string, first *Leg, affinity string) (rtp, rtcp
 			continue
 		}
 		seen := []netip.Addr{here}
-		for _, h := range m.hosts {
+		hosts := slices.Clone(m.hosts)
+		slices.SortStableFunc(hosts, func(a, b host) int {
+			return cmp.Compare(familyRank(a.ip, here), familyRank(b.ip, here))
+		})
+		for _, h := range hosts {
 			if slices.Contains(seen, h.ip) {
 				continue
 			}
@@ -257,6 +262,14 @@ func (p *Plane) OpenBeside(iface string, first *Leg, affinity string) (rtp, rtcp
 		break
 	}
 	return rtp, rtcp, nil
+}
+
+// familyRank is 0 for addresses of one family, 1 for others.
+func familyRank(a, b netip.Addr) int {
+	if a.Is4() == b.Is4() {
+		return 0
+	}
+	return 1
 }
 
 func (p *Plane) workerFor(affinity string) *worker {

@@ -218,8 +218,8 @@ func TestPairsBesideAnOpenOne(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.Interfaces = []Interface{
 			{Name: "pub:1", Addresses: []Address{
-				{IP: loopback4, PortMin: 42100, PortMax: 42199}, {IP: other, PortMin: 42100, PortMax: 42101},
-				{IP: other, PortMin: 42102, PortMax: 42103}, {IP: netip.IPv6Loopback(), PortMin: 42100, PortMax: 42199},
+				{IP: loopback4, PortMin: 42100, PortMax: 42199}, {IP: netip.IPv6Loopback(), PortMin: 42100, PortMax: 42199},
+				{IP: other, PortMin: 42100, PortMax: 42101}, {IP: other, PortMin: 42102, PortMax: 42103},
 			}},
 			{Name: "pub:2", Addresses: []Address{{IP: third, PortMin: 42100, PortMax: 42199}}},
 		}
