@@ -238,9 +238,12 @@ func (p *Plan) partners(of *Party) []*Party {
 	return found
 }
 
-// answered tells whether a party that has spoken hears another that has.
+// answered tells whether a party that has spoken hears another that has, or is there to be heard.
 func (p *Plan) answered() bool {
 	for _, party := range p.Parties {
+		if party.Description != nil && (party.Role == RolePublisher || party.Role == RoleCreated) {
+			return true
+		}
 		for _, other := range p.Parties {
 			if party.Description != nil && other.Description != nil && hears(party, other.ID) {
 				return true
@@ -250,14 +253,18 @@ func (p *Plan) answered() bool {
 	return false
 }
 
-// held tells whether no media that somebody hears flows both ways, so that silence is not a sign of death.
+// held tells whether no media that somebody hears flows both ways, so that silence is not a sign of death. Of parties that came
+// by themselves one way is enough.
 func (p *Plan) held() bool {
 	for _, party := range p.Parties {
+		alone := party.Description != nil && (party.Role == RolePublisher || party.Role == RoleCreated)
 		for i, m := range party.Media {
-			if m.Section == nil || m.Rejected || len(p.hearers(Ref{party.ID, i})) == 0 {
-				continue
-			}
-			if !m.held && m.direction() == sdp.SendRecv {
+			switch {
+			case m.Rejected || m.held:
+			case alone && m.direction().Sends():
+				return false
+			case m.Section == nil || len(p.hearers(Ref{party.ID, i})) == 0:
+			case m.direction() == sdp.SendRecv:
 				return false
 			}
 		}

@@ -166,6 +166,9 @@ func TestPublisherIsHeard(t *testing.T) {
 	subscribe(t, m, carol, func(r *call.SubscribeRequest) { r.Sources.FromTag = got.Tag })
 	alice.say(t, section.Port, 1)
 	carol.wants(t, true)
+	if snap, err := m.Query("c", "", ""); err != nil || snap.State != call.StateAnswered || snap.EndsBy != call.ReasonTimeout {
+		t.Errorf("%+v, %v: a publisher is alive as long as it sends", snap, err)
+	}
 }
 
 func TestCodecsOfAPublisher(t *testing.T) {
