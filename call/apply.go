@@ -85,7 +85,7 @@ func (p *Plan) sinks(party *Party, m *Media, r Ref) []media.Sink {
 // receives tells whether the media may be sent what a subscription brings.
 func (m *Media) receives(s *Subscription) bool {
 	switch {
-	case m.RTP.Leg == nil:
+	case m.RTP.Leg == nil || m.fax.gateway:
 		return false
 	case m.held:
 		return false // an unspecified address must not be sent anything (RFC 3264, section 8.4)

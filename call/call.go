@@ -24,6 +24,7 @@ type Call struct {
 	deleteAt   time.Time   // zero: nobody asked for its end
 	timer      *time.Timer // the next time the call could end
 	converts   bool        // it has been logged that audio would have to be converted
+	faxed      bool        // it has been logged that there is no T.38 gateway
 }
 
 func newCall(m *Manager, id string) *Call {

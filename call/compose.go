@@ -103,6 +103,9 @@ func (t *telling) section() *sdp.Media {
 	if t.tm.Through {
 		return t.through()
 	}
+	if t.fm.Opaque != t.tm.Opaque {
+		return t.translated()
+	}
 	t.out = t.said.Clone()
 	t.transport()
 	if t.fm.Opaque {

@@ -220,10 +220,18 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 		tm.Hidden, fm.Protocol = true, s.Protocol
 		return nil
 	}
+	translates := d.translates(fm, tm, s, req)
 	tm.Type, tm.Opaque, tm.Foreign, tm.Rejected = fm.Type, fm.Opaque, fm.Foreign, fm.Rejected
 	fm.Protocol = s.Protocol
 	tm.Protocol = towards(tm, s.Protocol, req.Protocol)
-	if fm.Opaque != !tm.Protocol.IsRTP() {
+	switch {
+	case translates && !fm.Opaque:
+		tm.Type, tm.Opaque, tm.Protocol = "image", true, sdp.ProtoUDPTL
+	case translates:
+		if !d.offerAudio(fm, tm, req) {
+			tm.Rejected = true
+		}
+	case fm.Opaque != !tm.Protocol.IsRTP():
 		return fmt.Errorf("%w: %s cannot become %s", ErrRewrite, fm.Protocol, tm.Protocol)
 	}
 	fm.negotiateMux(tm, offersMux(s), req.RTCPMux)
@@ -251,7 +259,14 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 			return err
 		}
 	}
-	if !fm.Opaque {
+	switch {
+	case tm.Rejected:
+		tm.dropLegs()
+	case translates && fm.Opaque:
+		if err := d.offerTransport(from, to, fm, tm, s, req); err != nil {
+			return err
+		}
+	case !fm.Opaque && !translates:
 		if !d.offerCodecs(fm, tm, &req.Codecs) {
 			tm.Rejected = true
 			tm.dropLegs()
@@ -306,12 +321,18 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 		}
 		return nil
 	}
-	if !am.Opaque && !om.Opaque {
+	switch {
+	case am.Opaque && !om.Opaque:
+		om.answerFax()
+	case am.Opaque:
+	default:
 		d.iceAnswer(am, om, s, req)
 		if om.Through {
 			am.Security, om.Security = Security{}, Security{}
 		} else {
-			answerProtocol(am, om, s.Protocol, req)
+			if !om.Opaque {
+				answerProtocol(am, om, s.Protocol, req)
+			}
 			d.secureAnswer(am, om, s, req)
 		}
 	}

@@ -86,6 +86,7 @@ type Media struct {
 	split   bool          // it shares them only to receive: it was told that port, and answered apart from the others
 	spare   [2]*media.Leg // for RTP and RTCP, told to the party before it came to share; open until the next offer
 	ext     extensions
+	fax     fax
 
 	MuxOffered bool // the party offered rtcp-mux
 	MuxTold    bool // rtcp-mux was offered to the party

@@ -54,6 +54,7 @@ type Options struct {
 
 	Codecs      Codecs
 	ExtMaps     ExtMaps
+	T38         T38
 	Bundle      Bundle
 	Attributes  []AttributeChange
 	RemoveMedia []string // media types, or "other": an offer does not show their sections to the receiver

@@ -132,6 +132,9 @@ func (d *draft) secureOffer(fm, tm *Media, s section, req *Request) {
 	}
 	// Who has shown to be able to do one is not offered the other.
 	t.tellsSDES = secure && !req.SDES.Off && (t.sdes || !t.dtls)
+	if req.SDES.NoNew && s.Protocol.IsSecure() && f.proposal == Plain {
+		t.tellsSDES = false // a sender with SRTP and without keys has them from elsewhere
+	}
 	t.tellsDTLS = secure && !req.DTLS.Off && d.call.manager.cfg.Certificates != nil && (t.dtls || !t.sdes)
 	if t.tellsSDES {
 		t.told = req.SDES.offer(lines, t.told, t.Keying == KeyedSDES && len(t.told) == 1)

@@ -44,6 +44,9 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 				Accept: f.Bundle.Accept, Offer: f.Bundle.Offer, Require: f.Bundle.Require, Strict: f.Bundle.Strict,
 				Reject: f.Bundle.Reject,
 			},
+			T38: call.T38{
+				Decode: f.T38.Decode, Force: f.T38.Force, Stop: f.T38.Stop, FEC: f.T38.FEC, Version: version(req.T38Version),
+			},
 			Attributes:        attributes(req.SDPAttr),
 			RemoveMedia:       req.SDPMediaRemove,
 			FullRTCP:          f.FullRTCPAttribute,
@@ -112,6 +115,15 @@ func attributes(changes []ngproto.AttrChanges) []call.AttributeChange {
 		all = append(all, a)
 	}
 	return all
+}
+
+// version returns the version asked for; nil when none is.
+func version(n ngproto.Number) *int {
+	if !n.Set || n.N < 0 {
+		return nil
+	}
+	v := int(n.N)
+	return &v
 }
 
 // tos returns the value to set; nil is the configured one.
