@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/weir-media/weir/dtls"
+	"github.com/weir-media/weir/media"
 )
 
 // dtlsOptions are about DTLS-SRTP.
@@ -16,6 +17,8 @@ type dtlsOptions struct {
 	Cipher    string
 	RSABits   int
 	Signature string
+	MTU       int
+	Ciphers   string
 }
 
 func (o *dtlsOptions) register(fs *pflag.FlagSet) {
@@ -23,6 +26,21 @@ func (o *dtlsOptions) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Cipher, "dtls-cert-cipher", "prime256v1", "key of the DTLS certificate: prime256v1 or RSA")
 	fs.IntVar(&o.RSABits, "dtls-rsa-key-size", 2048, "bits of an RSA key")
 	fs.StringVar(&o.Signature, "dtls-signature", "SHA-256", "hash that signs the DTLS certificate: SHA-256 or SHA-1")
+	fs.IntVar(&o.MTU, "dtls-mtu", dtls.DefaultMTU, "bytes of the longest DTLS datagram that is sent")
+	fs.StringVar(&o.Ciphers, "dtls-ciphers", "", "cipher suites of DTLS handshakes, a list as of OpenSSL (default all that are secure)")
+}
+
+// handshakes returns what handshakes are to be like.
+func (o *dtlsOptions) handshakes() (h media.Handshakes, err error) {
+	if h.MTU = o.MTU; h.MTU < dtls.LeastMTU {
+		return h, fmt.Errorf("--dtls-mtu %d is less than %d", h.MTU, dtls.LeastMTU)
+	}
+	if o.Ciphers != "" {
+		if h.Ciphers, err = dtls.ParseCiphers(o.Ciphers); err != nil {
+			return h, fmt.Errorf("--dtls-ciphers: %w", err)
+		}
+	}
+	return h, nil
 }
 
 // certificate returns what the certificates are to be like.

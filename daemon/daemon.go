@@ -104,8 +104,13 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 			}
 		}
 	}
+	handshakes, err := d.opts.DTLS.handshakes()
+	if err != nil {
+		return err
+	}
 	d.plane, err = media.New(media.Config{
 		Interfaces: interfaces, Quarantine: quarantine(d.opts.Quarantine), Workers: d.opts.Workers, FastPath: d.fast, Log: d.log,
+		Handshakes: handshakes,
 	})
 	return err
 }

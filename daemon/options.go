@@ -264,6 +264,9 @@ func (o *Options) check() error {
 	if _, err := o.DTLS.certificate(); err != nil {
 		return err
 	}
+	if _, err := o.DTLS.handshakes(); err != nil {
+		return err
+	}
 	_, err := o.learning()
 	return err
 }

@@ -27,7 +27,7 @@ codec-chain-async codec-chain-nonblock! codec-chain-interval codec-chain-opus-ap
 max-load max-cpu max-bandwidth homer homer-protocol homer-id homer-disable-rtcp-stats! homer-enable-ng!
 homer-ng-capture-proto recording-dir recording-method recording-format record-egress! record-both! iptables-chain
 codecs! mysql-host mysql-port mysql-user mysql-pass mysql-query jitter-buffer jb-clock-drift! jb-adaptive!
-jb-adaptive-min jb-adaptive-max dtls-mtu dtls-ciphers
+jb-adaptive-min jb-adaptive-max
 dtx-delay max-dtx dtx-buffer dtx-lag dtx-shift dtx-cn-params amr-dtx evs-dtx silence-detect cn-payload player-cache!
 kernel-player kernel-player-media preload-media-files media-files-reload media-files-expire expiry-timer
 preload-db-media db-media-reload db-media-expire db-media-cache preload-db-cache db-cache-reload cache-media-reload
