@@ -6,7 +6,7 @@ FUZZTIME ?= 20s
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-go race fuzz bench verify lint generate cover clean
+.PHONY: help build run demo clients compat test test-go race fuzz bench verify lint generate cover clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,13 @@ run: build ## Build and start the daemon on this host, no configuration file nee
 demo: ## Place real calls through Kamailio and Weir in network namespaces (CALLS=3 SECONDS=8)
 	@scripts/demo --calls $(CALLS) --seconds $(SECONDS) $(ARGS)
 
-test: ## Run every test: Go tests with the race detector, then a real Kamailio call (ARGS=--quick leaves out the call)
+clients: ## Have curl, the npm package rtpengine-client and Kamailio (hold, resume, fork) use Weir
+	@scripts/clients
+
+compat: build ## Run rtpengine's own test suite against Weir (WEIR_PEER_SUITE=its repository WEIR_PEER_RUNNER=a runner)
+	@scripts/compat $(ARGS)
+
+test: ## Run every test: Go tests with the race detector, then real calls and clients (ARGS=--quick leaves those out)
 	@scripts/test $(ARGS)
 
 test-go: ## Run the Go tests alone (PKG=./media/... picks some)
