@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/weir-media/weir/dtls"
+	"github.com/weir-media/weir/srtp"
 )
 
 // inFlight is how many calls are being set up at a time.
@@ -17,20 +20,34 @@ type call struct {
 	caller, callee netip.AddrPort // where they receive and send
 	toCaller       netip.AddrPort // the proxy's side towards the caller
 	toCallee       netip.AddrPort // the proxy's side towards the callee
-	offer, answer  []byte         // ready to be sent, so that the client has little to do against the clock
+	secured        secured
+	keys           keys
+	fingerprint    dtls.Fingerprint // the proxy's
+	offer, answer  []byte           // ready to be sent, so that the client has little to do against the clock
 }
 
 // newCalls describes n calls; name keeps their call-ids apart from those of other batches.
-func newCalls(name string, n int) []call {
+func newCalls(name string, n int) []call { return newSecuredCalls(name, n, secured{}) }
+
+// newSecuredCalls is newCalls with SRTP at one end.
+func newSecuredCalls(name string, n int, s secured) []call {
 	calls := make([]call, n)
 	for i := range calls {
 		port := uint16(10000 + 2*i%20000)
 		calls[i] = call{
 			id:     name + "-" + strconv.Itoa(i),
 			caller: netip.AddrPortFrom(callerAddr, port),
-			callee: netip.AddrPortFrom(calleeAddr, port),
+			callee: netip.AddrPortFrom(calleeAddr, port), secured: s,
 		}
-		calls[i].offer, calls[i].answer = calls[i].encodeOffer(), calls[i].encodeAnswer()
+		c, crypto := &calls[i], ""
+		switch {
+		case s.certificate != nil:
+			crypto = fingerprintLines(s.certificate)
+		case s.suite.Valid():
+			c.keys.ends = srtp.Generate(s.suite)
+			crypto = cryptoLine(1, c.keys.ends)
+		}
+		c.offer, c.answer = c.encodeOffer(crypto), c.encodeAnswer("")
 	}
 	return calls
 }
@@ -57,6 +74,9 @@ func (c *client) setUp(calls []call) error {
 			if *local, err = mediaAddr(sdp); err != nil {
 				return err
 			}
+			if err := calls[i].exchange(step == 1, sdp); err != nil {
+				return err
+			}
 			if local.Addr() != want {
 				return fmt.Errorf("the proxy offers %v instead of a port of %v", *local, want)
 			}
@@ -76,36 +96,53 @@ func (c *client) hangUp(calls []call) error {
 	})
 }
 
-func (c *call) encodeOffer() []byte {
-	return appendDict(nil,
+// The keys of the dictionaries are sorted. crypto is for the end that speaks SRTP.
+
+func (c *call) encodeOffer(crypto string) []byte {
+	if !c.secured.caller {
+		crypto = ""
+	}
+	pairs := append(c.keying(),
 		"ICE", "remove",
 		"call-id", c.id,
 		"command", "offer",
 		"direction", []string{"caller", "callee"},
 		"from-tag", "caller",
 		"replace", []string{"origin"},
-		"sdp", description(c.caller))
+		"sdp", description(c.caller, c.secured.protocol(true), crypto))
+	if c.secured.suite.Valid() {
+		pairs = append(pairs, "transport-protocol", c.secured.protocol(false))
+	}
+	return appendDict(nil, pairs...)
 }
 
-func (c *call) encodeAnswer() []byte {
-	return appendDict(nil,
+func (c *call) encodeAnswer(crypto string) []byte {
+	return appendDict(nil, append(c.keying(),
 		"ICE", "remove",
 		"call-id", c.id,
 		"command", "answer",
 		"direction", []string{"callee", "caller"},
 		"from-tag", "caller",
 		"replace", []string{"origin"},
-		"sdp", description(c.callee),
-		"to-tag", "callee")
+		"sdp", description(c.callee, c.secured.protocol(false), crypto),
+		"to-tag", "callee")...)
 }
 
-// description is an SDP body like those of common telephones.
-func description(at netip.AddrPort) string {
+// keying leaves SDES alone to find keys, where there are any.
+func (c *call) keying() []any {
+	if c.secured.suite.Valid() && c.secured.certificate == nil {
+		return []any{"DTLS", "off"}
+	}
+	return nil
+}
+
+// description is an SDP body like those of common telephones, with more attributes at its end.
+func description(at netip.AddrPort, protocol, more string) string {
 	host, port := at.Addr().String(), strconv.Itoa(int(at.Port()))
 	return "v=0\r\no=- 1 1 IN IP4 " + host + "\r\ns=-\r\nc=IN IP4 " + host + "\r\nt=0 0\r\n" +
-		"m=audio " + port + " RTP/AVP 0 8 101\r\n" +
+		"m=audio " + port + " " + protocol + " 0 8 101\r\n" +
 		"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n" +
-		"a=ptime:20\r\na=sendrecv\r\n"
+		"a=ptime:20\r\na=sendrecv\r\n" + more
 }
 
 func checkResult(dict []byte) error {

@@ -12,7 +12,8 @@ const (
 	ipv4Len     = 20
 	udpLen      = 8
 	rtpLen      = 12
-	headersLen  = ethernetLen + ipv4Len + udpLen + rtpLen
+	envelopeLen = ethernetLen + ipv4Len + udpLen
+	headersLen  = envelopeLen + rtpLen
 	payloadLen  = 160 // 20 ms of G.711
 	frameLen    = headersLen + payloadLen
 )
@@ -28,21 +29,25 @@ type stream struct {
 
 // headers gives the Ethernet, IPv4, UDP and RTP headers with a zero sequence number, time stamp and UDP checksum.
 func (s stream) headers() []byte {
+	return appendRTP(s.envelope(rtpLen+payloadLen), 0, 0, s.ssrc)
+}
+
+// envelope gives the Ethernet, IPv4 and UDP headers of a datagram of n bytes with a zero UDP checksum.
+func (s stream) envelope(n int) []byte {
 	b := make([]byte, 0, headersLen)
 	b = append(append(b, s.dstMAC...), s.srcMAC...)
 	b = append(b, 0x08, 0x00)
-	b = s.appendIPv4(b)
+	b = s.appendIPv4(b, n)
 	b = binary.BigEndian.AppendUint16(b, s.src.Port())
 	b = binary.BigEndian.AppendUint16(b, s.dst.Port())
-	b = binary.BigEndian.AppendUint16(b, udpLen+rtpLen+payloadLen)
-	b = append(b, 0, 0)
-	return appendRTP(b, 0, 0, s.ssrc)
+	b = binary.BigEndian.AppendUint16(b, uint16(udpLen+n))
+	return append(b, 0, 0)
 }
 
-func (s stream) appendIPv4(b []byte) []byte {
+func (s stream) appendIPv4(b []byte, n int) []byte {
 	start := len(b)
 	b = append(b, 0x45, 0)
-	b = binary.BigEndian.AppendUint16(b, frameLen-ethernetLen)
+	b = binary.BigEndian.AppendUint16(b, uint16(ipv4Len+udpLen+n))
 	b = append(b, 0, 0, 0x40, 0) // identification, do not fragment
 	b = append(b, 64, 17, 0, 0)  // time to live, UDP, checksum
 	b = append(append(b, s.src.Addr().AsSlice()...), s.dst.Addr().AsSlice()...)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-media/weir/internal/netrig"
+	"github.com/weir-media/weir/srtp"
 )
 
 const (
@@ -25,10 +26,25 @@ type party struct {
 	ssrc     uint32
 	sequence uint16
 	heard    bool
+
+	out *srtp.Outbound // nil: it sends in clear
+	in  *srtp.Inbound  // nil: it receives in clear
 }
 
 // stamp is the time stamp that goes with the sequence number.
 func (p *party) stamp() uint32 { return uint32(p.sequence) * payloadLen }
+
+// appendPacket appends the party's next packet, for which b must have the capacity.
+func (p *party) appendPacket(b, payload []byte) ([]byte, error) {
+	start := len(b)
+	b = append(appendRTP(b, p.sequence, p.stamp(), p.ssrc), payload...)
+	p.sequence++
+	if p.out == nil {
+		return b, nil
+	}
+	sealed, err := p.out.ProtectRTP(b[start:])
+	return b[:start+len(sealed)], err
+}
 
 // ends are both ends of all calls, in the hosts of a rig.
 type ends struct {
@@ -51,6 +67,16 @@ func openEnds(r *rig, calls []call) (e *ends, err error) {
 			return nil, err
 		}
 		e.callees = append(e.callees, callee)
+		if c.secured.suite.Valid() {
+			speaker := callee
+			if c.secured.caller {
+				speaker = caller
+			}
+			if err := speaker.secure(c.keys); err != nil {
+				e.Close()
+				return nil, err
+			}
+		}
 	}
 	return e, nil
 }
@@ -98,10 +124,12 @@ func (e *ends) learn(ctx context.Context) error {
 
 // send sends one packet from every end.
 func (e *ends) send() error {
+	payload := payload()[:learnPayload]
 	for _, p := range e.all() {
-		packet := appendRTP(make([]byte, 0, rtpLen+learnPayload), p.sequence, p.stamp(), p.ssrc)
-		packet = append(packet, payload()[:learnPayload]...)
-		p.sequence++
+		packet, err := p.appendPacket(make([]byte, 0, rtpLen+learnPayload+srtp.MaxOverhead), payload)
+		if err != nil {
+			return err
+		}
 		if _, err := p.conn.WriteToUDPAddrPort(packet, p.to); err != nil {
 			return fmt.Errorf("send to %v: %w", p.to, err)
 		}
@@ -119,6 +147,13 @@ func (p *party) listen(until time.Time) error {
 	n, from, err := p.conn.ReadFromUDPAddrPort(buf)
 	if err != nil {
 		return nil // not yet; the deadline of learn decides
+	}
+	if p.in != nil {
+		clear, err := p.in.UnprotectRTP(buf[:n])
+		if err != nil {
+			return fmt.Errorf("packet from %v: %w", from, err)
+		}
+		n = len(clear)
 	}
 	if from.Port() != p.to.Port() || from.Addr().Unmap() != p.to.Addr() || n != rtpLen+learnPayload {
 		return fmt.Errorf("%d bytes from %v instead of %d from %v", n, from, rtpLen+learnPayload, p.to)

@@ -49,7 +49,7 @@ func FuzzLookupNeverPanicsAndReadsWhatItWrote(f *testing.F) {
 
 func TestMediaAddressOfAnAnswer(t *testing.T) {
 	for _, test := range []struct{ name, sdp, want string }{
-		{"connection of the session", description(netip.MustParseAddrPort("10.1.2.3:4000")), "10.1.2.3:4000"},
+		{"connection of the session", description(netip.MustParseAddrPort("10.1.2.3:4000"), "RTP/AVP", ""), "10.1.2.3:4000"},
 		{"connection of the stream", "v=0\r\nm=audio 30000 RTP/AVP 0\r\nc=IN IP4 10.0.0.1\r\n", "10.0.0.1:30000"},
 		{"a refused stream", "c=IN IP4 10.0.0.1\r\nm=audio 0 RTP/AVP 0\r\n", "no media address"},
 		{"a port that is none", "c=IN IP4 10.0.0.1\r\nm=audio 70000 RTP/AVP 0\r\n", "value out of range"},
@@ -103,7 +103,7 @@ func answering(request string) string {
 	if strings.Contains(request, "6:answer") {
 		local = netip.AddrPortFrom(proxyToCaller, 20002)
 	}
-	return string(appendDict(nil, "result", "ok", "sdp", description(local)))
+	return string(appendDict(nil, "result", "ok", "sdp", description(local, "RTP/AVP", "")))
 }
 
 func TestSetUpMakesAnOfferAndAnAnswerForEveryCall(t *testing.T) {

@@ -88,9 +88,6 @@ func (d *delay) summarise(took []time.Duration) {
 // delayStage measures the proxies one after the other, in as many turns as there are runs.
 func delayStage(ctx context.Context, logger *slog.Logger, p plan) (delays []delay, err error) {
 	delays = []delay{}
-	if p.pace == 0 {
-		return delays, nil
-	}
 	for _, s := range p.subjects() {
 		if !s.signals {
 			continue

@@ -22,14 +22,15 @@ const (
 // line is a rig with a subject in it, ready for runs.
 type line struct {
 	subject subject
+	secured secured
 	rig     *rig
 	daemon  *daemon // nil without a proxy
 	ends    *ends   // nil without a proxy
 }
 
 // newLine starts the subject, sets up calls and makes both ends of each known to the proxy.
-func newLine(ctx context.Context, s subject, calls int) (l *line, err error) {
-	l = &line{subject: s}
+func newLine(ctx context.Context, s subject, calls int, keyed secured) (l *line, err error) {
+	l = &line{subject: s, secured: keyed}
 	if l.rig, err = newRig(); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (l *line) bare(calls int) error {
 			src: c.caller, dst: netip.AddrPortFrom(proxyToCaller, c.caller.Port()),
 		})
 	}
-	if err := l.rig.load(streams); err != nil {
+	if err := l.rig.load(streams, secured{}, nil); err != nil {
 		return err
 	}
 	return l.rig.attach(l.rig.proxy, "caller", l.rig.bpf.BareRedirect)
@@ -77,7 +78,7 @@ func (l *line) proxied(ctx context.Context, n int) (err error) {
 	if l.daemon, err = startDaemon(l.rig, l.subject.command); err != nil {
 		return err
 	}
-	calls := newCalls("relay", n)
+	calls := newSecuredCalls("relay", n, l.secured)
 	if err := l.daemon.client.setUp(calls); err != nil {
 		return l.daemon.explain(err)
 	}
@@ -91,7 +92,7 @@ func (l *line) proxied(ctx context.Context, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	return l.rig.load(streams)
+	return l.rig.load(streams, l.secured, l.ends.callers)
 }
 
 // settle runs until the packets are relayed where they should be: the flows of all calls may take a while to reach the
@@ -114,7 +115,8 @@ func (l *line) settle(ctx context.Context) error {
 		} else if late {
 			return err
 		}
-		if l.ends != nil {
+		// The packets of a series were numbered before any that would be sent now.
+		if l.ends != nil && l.rig.series == nil {
 			if err := l.ends.send(); err != nil {
 				return err
 			}

@@ -88,8 +88,8 @@ func TestSignallingLeavesRoomForTheNextRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("%.0f calls a second, proxy at %.0f %%, client at %.0f %%",
-			m.pairsPerSecond, 100*m.proxyShare, 100*m.clientShare)
-		if m.pairsPerSecond <= 0 {
+			m.perSecond, 100*m.proxyShare, 100*m.clientShare)
+		if m.perSecond <= 0 {
 			t.Error("the rate is not positive")
 		}
 	}

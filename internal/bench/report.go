@@ -12,18 +12,21 @@ import (
 type report struct {
 	Machine    facts    `json:"machine"`
 	Relay      []result `json:"relay"`      // nanoseconds per packet
+	Secure     []result `json:"secure"`     // nanoseconds per packet, SRTP on one side
 	Signalling []result `json:"signalling"` // offers with their answers per second
 	Delay      []delay  `json:"delay"`      // until an offer is answered
 	Memory     []memory `json:"memory"`     // of calls without packets
 	Churn      []churn  `json:"churn"`      // what is left of many calls
+	Handshakes []result `json:"handshakes"` // per second of the proxy's CPU time
 }
 
 // result is the outcome of the runs of one subject.
 type result struct {
 	Subject string    `json:"subject"`
 	Title   string    `json:"title"`
-	Calls   int       `json:"calls"` // at the same time in a relay run, in all in a signalling run
-	Runs    []float64 `json:"runs"`  // in the order they were made
+	Path    string    `json:"path,omitempty"` // what becomes of the packets
+	Calls   int       `json:"calls"`          // at the same time in a relay run, in all in a signalling run
+	Runs    []float64 `json:"runs"`           // in the order they were made
 	Min     float64   `json:"min"`
 	Median  float64   `json:"median"`
 	Max     float64   `json:"max"`
@@ -34,6 +37,8 @@ type result struct {
 	ProxyShare  float64 `json:"proxy_cpu_share"`            // of its CPU, mean of the runs
 	ClientShare float64 `json:"client_cpu_share,omitempty"` // likewise, signalling only
 
+	Own float64 `json:"proxy_ns,omitempty"` // CPU time of the proxy per packet, mean of the runs
+
 	ToFloor float64 `json:"times_floor,omitempty"`                // the median over the floor's
 	ToPeer  float64 `json:"times_as_fast_as_rtpengine,omitempty"` // the medians, so that more is better
 	Problem string  `json:"problem,omitempty"`                    // why there is no figure
@@ -41,6 +46,22 @@ type result struct {
 
 func newResult(s subject, calls int) result {
 	return result{Subject: s.name, Title: s.title, Calls: calls, Runs: []float64{}}
+}
+
+// attrs name the result in the log.
+func (r *result) attrs() []any {
+	if r.Path != "" {
+		return []any{"subject", r.Subject, "path", r.Path, "calls", r.Calls}
+	}
+	return []any{"subject", r.Subject, "calls", r.Calls}
+}
+
+// title is the result's name for people.
+func (r *result) title() string {
+	if r.Path != "" {
+		return r.Path + ", " + r.Title
+	}
+	return r.Title
 }
 
 // fail notes why the subject has no figure; the first reason stands.
@@ -65,40 +86,54 @@ func (r *result) summarise() {
 		r.Median = (sorted[middle-1] + sorted[middle]) / 2
 	}
 	r.ProxyShare /= float64(len(r.Runs))
+	r.Own /= float64(len(r.Runs))
 	r.ClientShare /= float64(len(r.Runs))
 }
 
-// compare fills in the ratios within relay and within signalling results.
+// compare fills in the ratios within the results of each kind.
 func (r *report) compare() {
-	for i := range r.Relay {
-		a := &r.Relay[i]
-		if floor := find(r.Relay, floorName, a.Calls); floor != nil && a.measured() {
-			a.ToFloor = a.Median / floor.Median
-		}
-		if peer := find(r.Relay, peerName, a.Calls); peer != nil && a.measured() {
-			a.ToPeer = peer.Median / a.Median
+	for _, list := range [][]result{r.Relay, r.Secure} {
+		for i := range list {
+			a := &list[i]
+			if floor := find(list, floorName, a); floor != nil {
+				a.ToFloor = a.Median / floor.Median
+			}
+			if peer := find(list, peerName, a); peer != nil {
+				a.ToPeer = peer.Median / a.Median
+			}
 		}
 	}
-	for i := range r.Signalling {
-		a := &r.Signalling[i]
-		if peer := find(r.Signalling, peerName, a.Calls); peer != nil && a.measured() {
-			a.ToPeer = a.Median / peer.Median
+	for _, list := range [][]result{r.Signalling, r.Handshakes} {
+		for i := range list {
+			a := &list[i]
+			if peer := find(list, peerName, a); peer != nil {
+				a.ToPeer = a.Median / peer.Median
+			}
 		}
 	}
 }
 
-func find(results []result, subject string, calls int) *result {
+// find returns the result of a subject that a can be compared with.
+func find(results []result, subject string, a *result) *result {
+	if !a.measured() {
+		return nil
+	}
 	for i := range results {
-		if r := &results[i]; r.Subject == subject && r.Calls == calls && r.measured() {
+		if r := &results[i]; r.Subject == subject && r.Calls == a.Calls && r.Path == a.Path && r.measured() {
 			return r
 		}
 	}
 	return nil
 }
 
+// lists are all results.
+func (r *report) lists() [][]result {
+	return [][]result{r.Relay, r.Secure, r.Signalling, r.Handshakes}
+}
+
 // problems counts the results without a figure.
 func (r *report) problems() (n int) {
-	for _, list := range [][]result{r.Relay, r.Signalling} {
+	for _, list := range r.lists() {
 		for i := range list {
 			if !list[i].measured() {
 				n++
@@ -134,6 +169,13 @@ func (r *report) print(w io.Writer) {
 				a.Min, a.Median, a.Max, ratio(a.ToFloor), ratio(a.ToPeer), a.Lost)
 		})
 	}
+	if len(r.Secure) > 0 {
+		fmt.Fprintln(w, "\nOne packet that is encrypted or decrypted on the way, in ns, likewise; own is the CPU time of the proxy alone:")
+		table(w, "calls\trelay\tmin\tmedian\tmax\town\tx rtpengine's time\tlost", r.Secure, func(a *result) string {
+			return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%.0f\t%s\t%d",
+				a.Min, a.Median, a.Max, a.Own, ratio(inverse(a.ToPeer)), a.Lost)
+		})
+	}
 	if len(r.Signalling) > 0 {
 		fmt.Fprintln(w, "\nOffers with their answers per second, the proxy on one CPU and the client on another:")
 		table(w, "calls\tproxy\tmin\tmedian\tmax\tx rtpengine\tproxy CPU\tclient CPU", r.Signalling, func(a *result) string {
@@ -144,10 +186,17 @@ func (r *report) print(w io.Writer) {
 	r.printDelay(w)
 	r.printMemory(w)
 	r.printChurn(w)
-	for _, list := range [][]result{r.Relay, r.Signalling} {
+	if len(r.Handshakes) > 0 {
+		fmt.Fprintln(w, "\nDTLS handshakes per second of CPU time of the proxy, which is the passive side:")
+		table(w, "calls\tproxy\tmin\tmedian\tmax\tx rtpengine\tproxy CPU\tclient CPU", r.Handshakes, func(a *result) string {
+			return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%s\t%.0f %%\t%.0f %%",
+				a.Min, a.Median, a.Max, ratio(a.ToPeer), 100*a.ProxyShare, 100*a.ClientShare)
+		})
+	}
+	for _, list := range r.lists() {
 		for _, a := range list {
 			if a.Problem != "" {
-				fmt.Fprintf(w, "\n%s, %d calls: not measured: %s\n", a.Title, a.Calls, a.Problem)
+				fmt.Fprintf(w, "\n%s, %d calls: not measured: %s\n", a.title(), a.Calls, a.Problem)
 			}
 		}
 	}
@@ -221,7 +270,7 @@ func table(w io.Writer, header string, results []result, row func(*result) strin
 		if a.measured() {
 			figures = row(&a)
 		}
-		fmt.Fprintf(tw, "%d\t%s\t%s\n", a.Calls, a.Title, figures)
+		fmt.Fprintf(tw, "%d\t%s\t%s\n", a.Calls, a.title(), figures)
 	}
 	tw.Flush()
 }
@@ -231,4 +280,11 @@ func ratio(x float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f", x)
+}
+
+func inverse(x float64) float64 {
+	if x == 0 {
+		return 0
+	}
+	return 1 / x
 }

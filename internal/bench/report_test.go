@@ -74,11 +74,12 @@ func TestRatiosCompareWithinTheSameNumberOfCalls(t *testing.T) {
 func TestPlanOfTheCommandLine(t *testing.T) {
 	for _, test := range []struct{ name, args, err string }{
 		{"defaults", "", ""},
-		{"everything set", "--json --calls 1,9000 --runs 3 --only floor,rtpengine --no-signalling", ""},
+		{"everything set", "--json --calls 1,9000 --runs 3 --only floor,rtpengine --parts relay,dtls", ""},
 		{"too many calls", "--calls 9001", `--calls: "9001" is not a number from 1 to 9000`},
 		{"calls that are no number", "--calls 100,many", `"many" is not a number`},
-		{"calls only", "--no-relay --idle 100 --cycles 0", ""},
+		{"calls only", "--parts signalling,memory --idle 100 --cycles 0", ""},
 		{"a negative number of calls", "--idle -1", "cannot be negative"},
+		{"an unknown part", "--parts relay,lunch", `no part "lunch"`},
 		{"no runs", "--runs 0", "--runs: 0 is not a positive number"},
 		{"an unknown subject", "--only floor,roof", `no subject "roof"`},
 		{"a stray argument", "quick", `unexpected argument "quick"`},

@@ -30,9 +30,11 @@ type rig struct {
 	net                   *netrig.Rig
 	caller, proxy, callee *netrig.Host
 
-	bpf   rigObjects
-	frame []byte      // what the generator starts from
-	links []link.Link // kept, as a collected link detaches its program
+	bpf    rigObjects
+	source *ebpf.Program // of packets
+	frame  []byte        // what the generator starts from
+	series *series       // nil: the generator makes its packets itself
+	links  []link.Link   // kept, as a collected link detaches its program
 }
 
 func newRig() (r *rig, err error) {
@@ -62,8 +64,9 @@ func newRig() (r *rig, err error) {
 	return r, err
 }
 
-// load prepares the programs for streams, one of which is next in turn for every packet.
-func (r *rig) load(streams []stream) error {
+// load prepares the programs for streams, one of which is next in turn for every packet. The callers are needed where they
+// speak SRTP.
+func (r *rig) load(streams []stream, s secured, callers []*party) error {
 	out, err := r.caller.Device("proxy")
 	if err != nil {
 		return err
@@ -77,11 +80,16 @@ func (r *rig) load(streams []stream) error {
 		return err
 	}
 	spec.Maps[rigMapFlows].MaxEntries = uint32(len(streams))
+	if s.caller {
+		spec.Maps[rigMapSeries].MaxEntries = seriesLen
+	}
 	for name, value := range map[string]uint32{
 		rigVarCalls:       uint32(len(streams)),
 		rigVarWindow:      window,
 		rigVarCallerIndex: uint32(out.Index),
 		rigVarCalleeIndex: uint32(onward.Index),
+		rigVarPreparedLen: uint32(s.callerFrame()),
+		rigVarSunkLen:     uint32(s.calleeFrame()),
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err
@@ -96,8 +104,12 @@ func (r *rig) load(streams []stream) error {
 			return fmt.Errorf("flow %d: %w", i, err)
 		}
 	}
-	r.frame = streams[0].frame()
-	return nil
+	r.source, r.frame = r.bpf.Generate, streams[0].frame()
+	if s.caller {
+		r.source, r.frame = r.bpf.Replay, make([]byte, s.callerFrame())
+		r.series, err = newSeries(r.bpf.Series, callers, streams, s.callerFrame())
+	}
+	return err
 }
 
 // attach puts a program on a device and keeps it there until Close.
@@ -142,16 +154,44 @@ func (r *rig) run(ctx context.Context, leadIn, length time.Duration, proxy cpuCl
 			return sample{}, err
 		}
 	}
-	g := startGenerator(r.caller, r.bpf.Generate, r.frame)
+	if r.series != nil {
+		if err := r.bpf.First.Set(r.series.first); err != nil {
+			return sample{}, err
+		}
+	}
+	g := startGenerator(r.caller, r.source, r.frame)
 	s, err := r.measure(ctx, leadIn, length, proxy)
 	if err := errors.Join(err, g.stop()); err != nil {
 		return sample{}, err
 	}
+	if s.sent, s.lost, err = r.drain(); err != nil {
+		return sample{}, err
+	}
+	if r.series != nil {
+		if err := r.series.advance(s.sent); err != nil {
+			return sample{}, err
+		}
+	}
 	if s.packets == 0 {
 		return sample{}, errNoPacket
 	}
-	s.sent, s.lost, err = r.drain()
-	return s, err
+	return s, nil
+}
+
+// wait sleeps, or until there are not enough prepared packets left to go on.
+func (r *rig) wait(ctx context.Context, d time.Duration) error {
+	if r.series == nil {
+		return sleep(ctx, d)
+	}
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if n, err := r.count(r.bpf.Sent); err != nil || n > seriesLen-seriesMargin {
+			return err
+		}
+		if err := sleep(ctx, 2*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *rig) measure(ctx context.Context, leadIn, length time.Duration, proxy cpuClock) (sample, error) {
@@ -170,7 +210,7 @@ func (r *rig) measure(ctx context.Context, leadIn, length time.Duration, proxy c
 	if err != nil {
 		return sample{}, err
 	}
-	if err := sleep(ctx, length); err != nil {
+	if err := r.wait(ctx, length); err != nil {
 		return sample{}, err
 	}
 	packets, err := r.count(r.bpf.Sunk)

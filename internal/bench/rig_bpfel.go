@@ -22,20 +22,31 @@ type rigFlow struct {
 	Pad      [3]uint16
 }
 
+type rigSlot struct {
+	_     structs.HostLayout
+	Words [28]uint64
+	Tail  uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	rigMapFlows         = "flows"
+	rigMapSeries        = "series"
 	rigProgBareRedirect = "bare_redirect"
 	rigProgGenerate     = "generate"
+	rigProgReplay       = "replay"
 	rigProgSink         = "sink"
 	rigVarCalleeIndex   = "callee_index"
 	rigVarCallerIndex   = "caller_index"
 	rigVarCalls         = "calls"
+	rigVarFirst         = "first"
 	rigVarNext          = "next"
+	rigVarPreparedLen   = "prepared_len"
 	rigVarSent          = "sent"
 	rigVarSunk          = "sunk"
+	rigVarSunkLen       = "sunk_len"
 	rigVarWindow        = "window"
 )
 
@@ -83,6 +94,7 @@ type rigSpecs struct {
 type rigProgramSpecs struct {
 	BareRedirect *ebpf.ProgramSpec `ebpf:"bare_redirect"`
 	Generate     *ebpf.ProgramSpec `ebpf:"generate"`
+	Replay       *ebpf.ProgramSpec `ebpf:"replay"`
 	Sink         *ebpf.ProgramSpec `ebpf:"sink"`
 }
 
@@ -90,7 +102,8 @@ type rigProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type rigMapSpecs struct {
-	Flows *ebpf.MapSpec `ebpf:"flows"`
+	Flows  *ebpf.MapSpec `ebpf:"flows"`
+	Series *ebpf.MapSpec `ebpf:"series"`
 }
 
 // rigVariableSpecs contains global variables before they are loaded into the kernel.
@@ -100,9 +113,12 @@ type rigVariableSpecs struct {
 	CalleeIndex *ebpf.VariableSpec `ebpf:"callee_index"`
 	CallerIndex *ebpf.VariableSpec `ebpf:"caller_index"`
 	Calls       *ebpf.VariableSpec `ebpf:"calls"`
+	First       *ebpf.VariableSpec `ebpf:"first"`
 	Next        *ebpf.VariableSpec `ebpf:"next"`
+	PreparedLen *ebpf.VariableSpec `ebpf:"prepared_len"`
 	Sent        *ebpf.VariableSpec `ebpf:"sent"`
 	Sunk        *ebpf.VariableSpec `ebpf:"sunk"`
+	SunkLen     *ebpf.VariableSpec `ebpf:"sunk_len"`
 	Window      *ebpf.VariableSpec `ebpf:"window"`
 }
 
@@ -126,12 +142,14 @@ func (o *rigObjects) Close() error {
 //
 // It can be passed to loadRigObjects or ebpf.CollectionSpec.LoadAndAssign.
 type rigMaps struct {
-	Flows *ebpf.Map `ebpf:"flows"`
+	Flows  *ebpf.Map `ebpf:"flows"`
+	Series *ebpf.Map `ebpf:"series"`
 }
 
 func (m *rigMaps) Close() error {
 	return _RigClose(
 		m.Flows,
+		m.Series,
 	)
 }
 
@@ -142,9 +160,12 @@ type rigVariables struct {
 	CalleeIndex *ebpf.Variable `ebpf:"callee_index"`
 	CallerIndex *ebpf.Variable `ebpf:"caller_index"`
 	Calls       *ebpf.Variable `ebpf:"calls"`
+	First       *ebpf.Variable `ebpf:"first"`
 	Next        *ebpf.Variable `ebpf:"next"`
+	PreparedLen *ebpf.Variable `ebpf:"prepared_len"`
 	Sent        *ebpf.Variable `ebpf:"sent"`
 	Sunk        *ebpf.Variable `ebpf:"sunk"`
+	SunkLen     *ebpf.Variable `ebpf:"sunk_len"`
 	Window      *ebpf.Variable `ebpf:"window"`
 }
 
@@ -154,6 +175,7 @@ type rigVariables struct {
 type rigPrograms struct {
 	BareRedirect *ebpf.Program `ebpf:"bare_redirect"`
 	Generate     *ebpf.Program `ebpf:"generate"`
+	Replay       *ebpf.Program `ebpf:"replay"`
 	Sink         *ebpf.Program `ebpf:"sink"`
 }
 
@@ -161,6 +183,7 @@ func (p *rigPrograms) Close() error {
 	return _RigClose(
 		p.BareRedirect,
 		p.Generate,
+		p.Replay,
 		p.Sink,
 	)
 }

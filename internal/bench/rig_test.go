@@ -135,7 +135,7 @@ func TestFloorRunLosesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := r.load(testStreams(10)); err != nil {
+	if err := r.load(testStreams(10), secured{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.attach(r.proxy, "caller", r.bpf.BareRedirect); err != nil {

@@ -17,9 +17,9 @@ type signalling struct {
 
 // rate is what one run of signalling measured.
 type rate struct {
-	pairsPerSecond float64 // an offer and its answer
-	proxyShare     float64 // of the measured CPU
-	clientShare    float64 // of the client's CPU; near one, the client is what was measured
+	perSecond   float64 // offers with their answers
+	proxyShare  float64 // of the measured CPU
+	clientShare float64 // of the client's CPU; near one, the client is what was measured
 }
 
 func newSignalling(s subject) (*signalling, error) {
@@ -57,9 +57,9 @@ func (s *signalling) run(n int) (rate, error) {
 		return rate{}, s.daemon.explain(err)
 	}
 	return rate{
-		pairsPerSecond: float64(n) / elapsed.Seconds(),
-		proxyShare:     (proxy - proxyBefore).Seconds() / elapsed.Seconds(),
-		clientShare:    client.Seconds() / elapsed.Seconds(),
+		perSecond:   float64(n) / elapsed.Seconds(),
+		proxyShare:  (proxy - proxyBefore).Seconds() / elapsed.Seconds(),
+		clientShare: client.Seconds() / elapsed.Seconds(),
 	}, nil
 }
 

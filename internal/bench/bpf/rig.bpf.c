@@ -9,6 +9,8 @@
 #define SEQUENCE_OFFSET 44 // of the RTP sequence number
 #define STAMP_OFFSET 46   // of the RTP time stamp
 #define FRAME_SAMPLES 160 // 20 ms at 8 kHz
+#define SLOT_WORDS 28     // of a prepared frame; its last 8 bytes are kept apart, as it may be a little longer
+#define SERIES 262144     // prepared frames, a power of two
 
 // One call's caller as seen on the wire, and where its RTP stream is.
 struct flow {
@@ -28,14 +30,33 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
+// A frame that was prepared, since no program here could make it.
+struct slot {
+	__u64 words[SLOT_WORDS];
+	__u64 tail; // its last 8 bytes
+};
+_Static_assert(sizeof(struct slot) == 232, "the Go side writes this struct");
+
+// The prepared frames, a ring: a receiver of SRTP takes none twice. Written by the benchmark between runs, read by replay.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); // SERIES where replay is used
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct slot);
+} series SEC(".maps");
+
 const volatile __u32 calls;        // callers in use
 const volatile __u32 window;       // most packets under way
+const volatile __u32 prepared_len = FRAME_LEN; // of the frames of replay
+const volatile __u32 sunk_len = FRAME_LEN;     // of the frames that reach the callee
 const volatile __u32 caller_index; // the caller's device in the caller's host
 const volatile __u32 callee_index; // the device towards the callee in the proxy's host
 
 // Packets started and ended. Everything runs on one CPU, so plain additions do.
 __u64 sent, sunk;
 __u32 next;
+__u32 first; // slot of the first frame of a run
 
 // Sends the next packet of the next caller. While the window is full the frame is dropped: the test run calls again.
 SEC("xdp")
@@ -73,11 +94,36 @@ int generate(struct xdp_md *ctx)
 	return bpf_redirect(caller_index, 0);
 }
 
-// Ends the packets of generate at the callee, which have a length of their own; others go on to the host.
+// Sends the next prepared frame, as long as there are any.
+SEC("xdp")
+int replay(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	__u32 length = prepared_len;
+	__u32 i = (first + sent) & (SERIES - 1);
+
+	if (sent - sunk >= window || sent >= SERIES)
+		return XDP_DROP;
+	if (length < sizeof(__u64) * SLOT_WORDS || data + length > end)
+		return XDP_DROP;
+	struct slot *slot = bpf_map_lookup_elem(&series, &i);
+	if (!slot)
+		return XDP_DROP;
+	__u64 *words = data;
+	for (int w = 0; w < SLOT_WORDS; w++)
+		words[w] = slot->words[w];
+	__builtin_memcpy(data + length - sizeof(slot->tail), &slot->tail, sizeof(slot->tail));
+
+	sent++;
+	return bpf_redirect(caller_index, 0);
+}
+
+// Ends the measured packets at the callee, which have a length of their own; others go on to the host.
 SEC("xdp")
 int sink(struct xdp_md *ctx)
 {
-	if (ctx->data_end - ctx->data != FRAME_LEN)
+	if (ctx->data_end - ctx->data != sunk_len)
 		return XDP_PASS;
 	sunk++;
 	return XDP_DROP;
