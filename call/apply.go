@@ -55,6 +55,7 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, r
 	s.Sinks = p.sinks(party, m, Ref{party.ID, index})
 	s.Treatment = p.treatment(party, m, s.Sinks)
 	m.secure(&s, recrypted)
+	p.rtcp(&s, party, index, m)
 	return s
 }
 
@@ -71,7 +72,7 @@ func (p *Plan) sinks(party *Party, m *Media, r Ref) []media.Sink {
 				if sub.Ref != r || !sink.receives(sub) || !sub.Added && party.Echo != EchoOff {
 					continue
 				}
-				to := media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect(), Extensions: extensionMap(m, sink)}
+				to := media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect(), NoFeedback: !sink.Feedback(), Extensions: extensionMap(m, sink)}
 				if sub.OnlyRTCP {
 					to.RTP = nil
 				}

@@ -296,10 +296,8 @@ func (p *Party) bundleGroups(offer bool) []sdp.Group {
 // bundled returns how packets that come by the legs of a media are told apart; nil when they are all of that one.
 func (p *Plan) bundled(party *Party, carrier int) *media.Bundle {
 	b := &media.Bundle{}
-	for i, m := range party.Media {
-		if !m.Bundled || m.Carrier != carrier || m.RTP.Leg == nil {
-			continue
-		}
+	for _, i := range party.sharing(carrier) {
+		m := party.Media[i]
 		if b.MIDExtension == 0 {
 			b.MIDExtension = m.ext.id(midURI)
 		}

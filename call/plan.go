@@ -19,6 +19,7 @@ type Plan struct {
 
 	Manipulation Manipulation // of all parties
 	DropTraffic  bool
+	GenerateRTCP bool // reports are made here instead of passed through
 
 	lastID     PartyID
 	lastSerial uint32

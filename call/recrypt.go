@@ -18,7 +18,7 @@ func (p *Plan) recrypted() map[Ref]bool {
 				carrier := Ref{party.ID, m.Carrier}
 				neighbours[here], neighbours[carrier] = append(neighbours[here], carrier), append(neighbours[carrier], here)
 			}
-			if party.Echo == EchoSelf && m.Security.Keying != Plain {
+			if party.Echo == EchoSelf && m.Security.Keying != Plain || p.recryptsRTCP(m) {
 				found = append(found, here)
 			}
 			for _, s := range m.Hears {
@@ -52,6 +52,11 @@ func (m *Media) secure(s *media.Settings, recrypted bool) {
 		return
 	}
 	s.Secure = true
+	m.sdesKeys(s)
+}
+
+// sdesKeys puts the keys of KeyedSDES into settings.
+func (m *Media) sdesKeys(s *media.Settings) {
 	if m.Security.Keying == KeyedSDES {
 		if sec := &m.Security; sec.Receive.Suite.Valid() {
 			s.Keys.In = &sec.Receive

@@ -31,7 +31,9 @@ type Snapshot struct {
 	Ends       time.Time // when the call ends if nothing else happens
 	EndsBy     Reason
 	TOS        uint8
-	Parties    []PartySnapshot
+	// GenerateRTCP tells that reports are made here.
+	GenerateRTCP bool
+	Parties      []PartySnapshot
 }
 
 // PartySnapshot is one party.
@@ -54,6 +56,8 @@ type MediaSnapshot struct {
 	Direction sdp.Direction
 	Codec     string // first one of the party, such as PCMA/8000; empty when there is none
 	Streams   []StreamSnapshot
+	// The SSRCs that come from the party, and those it is sent.
+	Ingress, Egress []media.StreamStats
 }
 
 // StreamSnapshot is one leg: RTP or RTCP.
@@ -129,7 +133,7 @@ func hears(party *Party, other PartyID) bool {
 }
 
 func (c *Call) snapshot() *Snapshot {
-	snap := &Snapshot{CallID: c.id, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
+	snap := &Snapshot{CallID: c.id, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, GenerateRTCP: c.plan.GenerateRTCP, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
 	snap.Ends, snap.EndsBy = c.deadline(time.Now())
 	for _, p := range c.plan.Parties {
 		ps := PartySnapshot{Party: p, Subscriptions: c.plan.subscriptions(p), Subscribers: c.plan.subscribers(p)}
@@ -146,6 +150,7 @@ func (c *Call) snapshot() *Snapshot {
 		}
 		snap.Parties = append(snap.Parties, ps)
 	}
+	snap.streams()
 	return snap
 }
 

@@ -54,6 +54,9 @@ func (d *draft) ask(sender, receiver *Party, req *Request) {
 	if req.DropTraffic != nil {
 		d.plan.DropTraffic = *req.DropTraffic
 	}
+	if req.GenerateRTCP != nil {
+		d.plan.GenerateRTCP = *req.GenerateRTCP
+	}
 }
 
 func (m *Manipulation) effect() media.Effect { return effect(m.Block, m.Silence) }

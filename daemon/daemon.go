@@ -108,9 +108,14 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 	if err != nil {
 		return err
 	}
+	mos, err := d.opts.Quality.mos()
+	if err != nil {
+		return err
+	}
 	d.plane, err = media.New(media.Config{
 		Interfaces: interfaces, Quarantine: quarantine(d.opts.Quarantine), Workers: d.opts.Workers, FastPath: d.fast, Log: d.log,
 		Handshakes: handshakes,
+		RTCPInterval: d.opts.Quality.interval(), Measure: d.opts.Quality.Measure, MOS: mos,
 	})
 	return err
 }
@@ -154,8 +159,13 @@ func (d *Daemon) openCalls() error {
 		CodecPreferences: o.preferences, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	})
+	ssrc, err := o.Quality.reporting()
+	if err != nil {
+		return err
+	}
 	d.disp = ng.NewDispatcher(ng.Config{
-		CLI: &cli.Commands{Calls: d.calls, Plane: d.plane, JSON: d.jsonStatistics}, Statistics: d.statistics,
+		SSRC: ssrc,
+		CLI:  &cli.Commands{Calls: d.calls, Plane: d.plane, JSON: d.jsonStatistics}, Statistics: d.statistics,
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
 	})
 	return nil

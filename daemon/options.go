@@ -52,6 +52,8 @@ type Options struct {
 
 	DTLS dtlsOptions
 
+	Quality qualityOptions
+
 	FastPath   string
 	Table      int
 	NoFallback bool
@@ -124,6 +126,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ConfigSection, "config-section", o.ConfigSection, "section of the configuration file")
 	fs.StringVar(&o.SoftwareID, "software-id", "", "name of this proxy in descriptions it makes (default rtpengine-VERSION)")
 	o.DTLS.register(fs)
+	o.Quality.register(fs)
 	registerPeerOptions(fs)
 }
 
@@ -265,6 +268,9 @@ func (o *Options) check() error {
 		return err
 	}
 	if _, err := o.DTLS.handshakes(); err != nil {
+		return err
+	}
+	if err := o.Quality.check(); err != nil {
 		return err
 	}
 	_, err := o.learning()

@@ -33,7 +33,7 @@ kernel-player kernel-player-media preload-media-files media-files-reload media-f
 preload-db-media db-media-reload db-media-expire db-media-cache preload-db-cache db-cache-reload cache-media-reload
 db-cache-expire audio-buffer-length audio-buffer-delay audio-player mqtt-host mqtt-port mqtt-tls-alpn
 mqtt-id mqtt-keepalive mqtt-user mqtt-pass mqtt-cafile mqtt-capath mqtt-certfile mqtt-keyfile mqtt-publish-qos
-mqtt-publish-topic mqtt-publish-interval mqtt-publish-scope mos measure-rtp! ssrc-reporting janus-secret rtcp-interval
+mqtt-publish-topic mqtt-publish-interval mqtt-publish-scope janus-secret
 moh-max-duration moh-max-repeats moh-prevent-double-hold! vsc-start-rec vsc-stop-rec vsc-start-stop-rec vsc-pause-rec
 vsc-pause-resume-rec vsc-start-pause-resume-rec ng-client-timeout ng-client-retries
 `

@@ -31,6 +31,7 @@ type Dispatcher struct {
 	cache  *ngproto.Cache
 	parser *ngproto.Parser
 	sdp    sdp.Options
+	ssrc   SSRCReporting
 	cli    CLI
 	sizes  sizer
 	log    *slog.Logger
@@ -53,6 +54,7 @@ type Config struct {
 	Calls  *call.Manager
 	Parser *ngproto.Parser // nil: no templates
 	SDP    sdp.Options
+	SSRC   SSRCReporting
 	CLI    CLI // nil: no command lines
 	// Statistics returns the tree of all counts; nil: none.
 	Statistics func() ngproto.Dict
@@ -74,7 +76,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Dispatcher{
-		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, cli: cfg.CLI, log: cfg.Log,
+		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, log: cfg.Log,
 		known: make(map[string]bool), statistics: cfg.Statistics, clients: clients{all: make(map[netip.Addr]*Client)},
 	}
 }
@@ -249,7 +251,7 @@ func (d *Dispatcher) query(req *ngproto.Request) (*ngproto.Reply, error) {
 		return nil, err
 	}
 	reply := ngproto.OK()
-	describeCall(reply, snap)
+	describeCall(reply, snap, d.ssrc)
 	return reply, nil
 }
 
@@ -306,7 +308,7 @@ func (d *Dispatcher) delete(req *ngproto.Request) (*ngproto.Reply, error) {
 	}
 	reply := ngproto.OK()
 	if !req.Flags.Fast {
-		describeCall(reply, snap)
+		describeCall(reply, snap, d.ssrc)
 	}
 	return reply, nil
 }
@@ -367,7 +369,7 @@ func withoutEffect(req *ngproto.Request) []string {
 		{"detect DTMF", f.DetectDTMF}, {"DTMF-security of in-band tones", req.DTMFSecurity > ngproto.BlockDrop},
 		{"trigger", req.Trigger != "" || req.TriggerEnd != ""}, {"DTMF-delay", req.DTMFDelay.Set},
 		{"forwarding", req.Command == ngproto.StartForwarding}, {"T.38", f.T38.Decode || f.T38.Force},
-		{"generate RTCP", f.GenerateRTCP == ngproto.On}, {"bundle", f.Bundle.Offer || f.Bundle.Require || f.Bundle.Strict},
+		{"bundle", f.Bundle.Offer || f.Bundle.Require || f.Bundle.Strict},
 	} {
 		if flag.set {
 			words = append(words, flag.name)

@@ -11,7 +11,8 @@ import (
 )
 
 // describeCall writes a call into the reply to query or delete.
-func describeCall(reply *ngproto.Reply, snap *call.Snapshot) {
+func describeCall(reply *ngproto.Reply, snap *call.Snapshot, where SSRCReporting) {
+	ssrcs := &ssrcWriter{where: where}
 	reply.Set("created", ngproto.Int(snap.Created.Unix()))
 	reply.Set("created_us", ngproto.Int(int64(snap.Created.Nanosecond()/1000)))
 	reply.Set("created_ts", ngproto.Int(snap.Created.UnixMicro()))
@@ -22,7 +23,7 @@ func describeCall(reply *ngproto.Reply, snap *call.Snapshot) {
 	var rtp, rtcp total
 	for i := range snap.Parties {
 		p := &snap.Parties[i]
-		tags.Set(tagOf(p.Party), ngproto.Map(describeParty(p)))
+		tags.Set(tagOf(p.Party), ngproto.Map(describeParty(p, snap, ssrcs)))
 		for _, m := range p.Media {
 			for _, s := range m.Streams {
 				if s.RTCP {
@@ -33,6 +34,7 @@ func describeCall(reply *ngproto.Reply, snap *call.Snapshot) {
 			}
 		}
 	}
+	ssrcs.finish(reply)
 	reply.Set("tags", ngproto.Map(tags))
 	reply.Set("totals", ngproto.Map(ngproto.Dict{
 		{Key: "RTP", Value: ngproto.Map(rtp.dict())}, {Key: "RTCP", Value: ngproto.Map(rtcp.dict())},
@@ -47,7 +49,7 @@ func tagOf(p *call.Party) string {
 	return p.Tag
 }
 
-func describeParty(p *call.PartySnapshot) ngproto.Dict {
+func describeParty(p *call.PartySnapshot, snap *call.Snapshot, ssrcs *ssrcWriter) ngproto.Dict {
 	var d ngproto.Dict
 	d.Set("tag", ngproto.String(tagOf(p.Party)))
 	if p.Party.ViaBranch != "" {
@@ -67,7 +69,7 @@ func describeParty(p *call.PartySnapshot) ngproto.Dict {
 	}
 	var medias []ngproto.Value
 	for i := range p.Media {
-		medias = append(medias, ngproto.Map(describeMedia(p.Party, &p.Media[i], i)))
+		medias = append(medias, ngproto.Map(describeMedia(p.Party, &p.Media[i], i, snap, ssrcs)))
 	}
 	d.Set("medias", ngproto.List(medias...))
 	return d
@@ -108,7 +110,7 @@ func triggers(s *call.DTMFSecurity) []ngproto.Value {
 	return list
 }
 
-func describeMedia(p *call.Party, m *call.MediaSnapshot, index int) ngproto.Dict {
+func describeMedia(p *call.Party, m *call.MediaSnapshot, index int, snap *call.Snapshot, ssrcs *ssrcWriter) ngproto.Dict {
 	d := ngproto.Dict{
 		{Key: "index", Value: ngproto.Int(int64(index + 1))},
 		{Key: "type", Value: ngproto.String(m.Media.Type)},
@@ -150,6 +152,8 @@ func describeMedia(p *call.Party, m *call.MediaSnapshot, index int) ngproto.Dict
 		{"ICE-lite peer", ice.Remote.Lite},
 		{"ICE-lite self", ice.Active() && ice.Lite},
 		{"unidirectional", p.Handling.Unidirectional},
+		{"RTCP feedback", m.Media.Feedback()},
+		{"RTCP generator", snap.GenerateRTCP},
 		{"echo", p.Echo == call.EchoSelf},
 		{"blackhole", p.Echo == call.EchoBlackhole},
 	} {
@@ -159,14 +163,7 @@ func describeMedia(p *call.Party, m *call.MediaSnapshot, index int) ngproto.Dict
 	}
 	d.Set("flags", ngproto.Strings(flags...))
 
-	var ingress []ngproto.Value
-	for _, s := range m.Streams {
-		if !s.RTCP && s.Stats.SSRC != 0 {
-			ingress = append(ingress, ngproto.Map(ngproto.Dict{{Key: "SSRC", Value: ngproto.Int(int64(s.Stats.SSRC))}}))
-		}
-	}
-	d.Set("ingress SSRCs", ngproto.List(ingress...))
-	d.Set("egress SSRCs", ngproto.List())
+	ssrcs.media(&d, m)
 	return d
 }
 
