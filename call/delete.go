@@ -12,9 +12,11 @@ type DeleteRequest struct {
 	ToTag     string         // empty: whoever FromTag talks to
 	ViaBranch string         // only the branch of that name
 	Delay     *time.Duration // nil: as configured; 0: now
+	Fast      bool           // nobody wants to know what the call was like
 }
 
-// Delete schedules the end of a call, or of the parties the tags and branch name, and returns what the call was like.
+// Delete schedules the end of a call, or of the parties the tags and branch name, and returns what the call was like; nil if
+// that is not asked for.
 // It fails with ErrNoMatch when there is no such call or nobody fits.
 func (m *Manager) Delete(req *DeleteRequest) (*Snapshot, error) {
 	var snap *Snapshot
@@ -23,7 +25,10 @@ func (m *Manager) Delete(req *DeleteRequest) (*Snapshot, error) {
 		if len(doomed) == 0 {
 			return ErrNoMatch
 		}
-		snap = c.snapshot()
+		if !req.Fast {
+			c.settle()
+			snap = c.snapshot()
+		}
 		delay := m.cfg.DeleteDelay
 		if req.Delay != nil {
 			delay = *req.Delay

@@ -73,6 +73,7 @@ type StreamSnapshot struct {
 func (m *Manager) Query(id, fromTag, toTag string) (*Snapshot, error) {
 	var snap *Snapshot
 	err := m.with(id, false, func(c *Call) error {
+		c.settle()
 		snap = c.snapshot()
 		tag := toTag
 		if tag == "" {
@@ -130,6 +131,13 @@ func hears(party *Party, other PartyID) bool {
 	return slices.ContainsFunc(party.Media, func(m *Media) bool {
 		return slices.ContainsFunc(m.Hears, func(s Subscription) bool { return s.Party == other })
 	})
+}
+
+// settle waits until what has come to the call's legs is accounted for.
+func (c *Call) settle() {
+	var legs []*media.Leg
+	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) { legs = append(legs, comp.Leg) })
+	media.Settle(legs)
 }
 
 func (c *Call) snapshot() *Snapshot {

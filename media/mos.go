@@ -29,7 +29,7 @@ type MOS struct {
 // word of what an end point does. Neither is there one on Opus.
 const (
 	baseRating         = 93.2 - 0.024*30
-	robustness         = 13.5
+	robustness         = 13.8
 	fullbandRating     = 148
 	fullbandImpairment = 14
 	fullbandRobustness = 4.6

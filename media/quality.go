@@ -66,7 +66,7 @@ func (s *sampleSum) join(t *sampleSum) {
 // average needs at least one sample.
 func (s *sampleSum) average() Sample {
 	return Sample{
-		At: s.first, MOS: uint8(s.mos / s.n), RoundTrip: time.Duration(s.trip / s.n), RoundTripLeg: time.Duration(s.leg / s.n),
+		At: s.first, MOS: uint8((s.mos + s.n/2) / s.n), RoundTrip: time.Duration(s.trip / s.n), RoundTripLeg: time.Duration(s.leg / s.n),
 		Jitter: time.Duration(s.jitter / s.n), Loss: uint8(s.loss / s.n),
 	}
 }

@@ -46,7 +46,7 @@ func TestProgressionOfALongCallStaysShort(t *testing.T) {
 			t.Errorf("entry %d is %v after the one before, the interval is %v", i, gap, r.Interval)
 		}
 	}
-	if r.Samples != samples || r.Average.MOS != 31 {
+	if r.Samples != samples || r.Average.MOS != 32 {
 		t.Errorf("%d samples, average %+v", r.Samples, r.Average)
 	}
 }

@@ -62,6 +62,23 @@ func (w *worker) do(f func()) {
 	}
 }
 
+// Settle waits until the workers of the legs have taken the packets that had come when it was called.
+func Settle(legs []*Leg) {
+	var visited []*worker
+	for _, l := range legs {
+		if slices.Contains(visited, l.worker) {
+			continue
+		}
+		visited = append(visited, l.worker)
+		passed := make(chan struct{})
+		l.worker.do(func() { close(passed) })
+		select {
+		case <-passed:
+		case <-l.worker.done: // with the plane
+		}
+	}
+}
+
 // stop ends the worker, which must have no legs any more, and waits for that.
 func (w *worker) stop() error {
 	w.do(func() { w.stopped = true })

@@ -291,7 +291,7 @@ func (d *Dispatcher) describe(req *ngproto.Request, step func(*call.Request) (st
 }
 
 func (d *Dispatcher) delete(req *ngproto.Request) (*ngproto.Reply, error) {
-	del := &call.DeleteRequest{CallID: req.CallID, FromTag: req.FromTag, ViaBranch: req.ViaBranch}
+	del := &call.DeleteRequest{CallID: req.CallID, FromTag: req.FromTag, ViaBranch: req.ViaBranch, Fast: req.Flags.Fast}
 	if req.Flags.ToTag {
 		del.ToTag = req.ToTag
 	}
