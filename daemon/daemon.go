@@ -114,7 +114,7 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 	}
 	d.plane, err = media.New(media.Config{
 		Interfaces: interfaces, Quarantine: quarantine(d.opts.Quarantine), Workers: d.opts.Workers, FastPath: d.fast, Log: d.log,
-		Handshakes: handshakes,
+		Handshakes:   handshakes,
 		RTCPInterval: d.opts.Quality.interval(), Measure: d.opts.Quality.Measure, MOS: mos,
 	})
 	return err
