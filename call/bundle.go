@@ -273,8 +273,8 @@ func (t *telling) bundle() {
 	}
 }
 
-// bundleGroups returns the a=group lines that tell a party of its bundles.
-func (p *Party) bundleGroups(offer bool) []sdp.Group {
+// bundleGroups visits the a=group lines that tell a party of its bundles, with the media that each is about first.
+func (p *Party) bundleGroups(offer bool, visit func(first int, line sdp.Group)) {
 	groups := p.bundling.offered
 	if !offer {
 		groups = nil
@@ -282,15 +282,13 @@ func (p *Party) bundleGroups(offer bool) []sdp.Group {
 			groups = p.groups()
 		}
 	}
-	var lines []sdp.Group
 	for _, g := range groups {
 		line := sdp.Group{Semantics: "BUNDLE"}
 		for _, i := range g {
 			line.Mids = append(line.Mids, p.Media[i].Mid)
 		}
-		lines = append(lines, line)
+		visit(g[0], line)
 	}
-	return lines
 }
 
 // bundled returns how packets that come by the legs of a media are told apart; nil when they are all of that one.

@@ -70,9 +70,13 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 			session.Media = append(session.Media, m)
 		}
 	}
-	if groups := to.bundleGroups(offer); len(groups) > 0 {
-		out.Sessions[0].Groups = groups
-	}
+	to.bundleGroups(offer, func(first int, line sdp.Group) {
+		session := out.Sessions[0]
+		if s, spoken := said[first]; spoken {
+			session = ours[s.session]
+		}
+		session.Groups = append(session.Groups, line)
+	})
 	appendAttributes(out, req.Attributes)
 	return to.tell(out, req.Replace, editor(req.Attributes)), nil
 }

@@ -73,7 +73,7 @@ func (d *draft) publish(req *PublishRequest, tag string) (string, error) {
 		session.Media = append(session.Media, t.section())
 		session.ICELite = session.ICELite || t.lite
 	}
-	session.Groups = p.bundleGroups(false)
+	p.bundleGroups(false, func(_ int, line sdp.Group) { session.Groups = append(session.Groups, line) })
 	answer := &sdp.Description{Sessions: []*sdp.Session{session}}
 	appendAttributes(answer, req.Attributes)
 	return p.tell(answer, req.Replace, editor(req.Attributes)), nil

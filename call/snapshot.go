@@ -63,6 +63,7 @@ type MediaSnapshot struct {
 // StreamSnapshot is one leg: RTP or RTCP.
 type StreamSnapshot struct {
 	RTCP      bool
+	Shared    bool // with a media before or after this one, in a bundle: Stats are of both
 	Local     netip.AddrPort
 	Signalled netip.AddrPort
 	Stats     media.Stats
@@ -145,12 +146,12 @@ func (c *Call) snapshot() *Snapshot {
 	snap.Ends, snap.EndsBy = c.deadline(time.Now())
 	for _, p := range c.plan.Parties {
 		ps := PartySnapshot{Party: p, Subscriptions: c.plan.subscriptions(p), Subscribers: c.plan.subscribers(p)}
-		for _, m := range p.Media {
+		for i, m := range p.Media {
 			ms := MediaSnapshot{Media: m, Direction: m.direction(), Codec: m.codec()}
 			for _, comp := range []*Component{&m.RTP, &m.RTCP} {
 				if comp.Leg != nil {
 					ms.Streams = append(ms.Streams, StreamSnapshot{
-						RTCP: comp == &m.RTCP, Local: comp.Leg.Local(), Signalled: comp.Signalled, Stats: comp.Leg.Stats(),
+						RTCP: comp == &m.RTCP, Shared: m.carried(i), Local: comp.Leg.Local(), Signalled: comp.Signalled, Stats: comp.Leg.Stats(),
 					})
 				}
 			}

@@ -26,9 +26,11 @@ func describeCall(reply *ngproto.Reply, snap *call.Snapshot, where SSRCReporting
 		tags.Set(tagOf(p.Party), ngproto.Map(describeParty(p, snap, ssrcs)))
 		for _, m := range p.Media {
 			for _, s := range m.Streams {
-				if s.RTCP {
+				switch {
+				case s.Shared: // counted with the other media
+				case s.RTCP:
 					rtcp.add(s.Stats)
-				} else {
+				default:
 					rtp.add(s.Stats)
 				}
 			}
