@@ -45,10 +45,11 @@ func (d *draft) heedBundle(from, to *Party, req *Request) {
 		}
 	}
 	all := sections(req.SDP)
-	index := make([]int, len(all))
+	ours, index := make([]*Media, len(all)), make([]int, len(all)) // of the offerer, and where the other side has theirs
 	for k := range all {
-		index[k] = from.position(k)
-		from.at(index[k])
+		i := from.position(k)
+		from.at(i)
+		ours[k], index[k] = from.Media[i], from.facing(i, to)
 		to.at(index[k])
 	}
 
@@ -66,7 +67,7 @@ func (d *draft) heedBundle(from, to *Party, req *Request) {
 	var fit []int
 	for k, s := range all {
 		shown := !to.Media[index[k]].Hidden && (to.Media[index[k]].Section != nil || !hides(req.RemoveMedia, s.Type))
-		if shown && s.Protocol.IsRTP() && (s.Port != 0 || s.BundleOnly && from.Media[index[k]].Bundled) {
+		if shown && s.Protocol.IsRTP() && (s.Port != 0 || s.BundleOnly && ours[k].Bundled) {
 			fit = append(fit, index[k])
 		}
 	}

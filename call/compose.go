@@ -38,7 +38,7 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 	}
 	said := make(map[int]section)
 	for k, s := range sections(from.Description) {
-		said[from.position(k)] = s
+		said[from.facing(from.position(k), to)] = s
 	}
 	offeredUpTo := 0 // sections the receiver of an answer has offered this time
 	if !offer {
@@ -48,8 +48,8 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 	for i, tm := range to.Media {
 		s, spoken := said[i]
 		t := telling{draft: d, from: from, to: to, tm: tm, index: i, said: s.Media, req: req, offer: offer}
-		if i < len(from.Media) {
-			t.fm = from.Media[i]
+		if j := to.facing(i, from); j < len(from.Media) {
+			t.fm = from.Media[j]
 		}
 		switch {
 		case tm.Hidden, !offer && i >= offeredUpTo:

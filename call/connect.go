@@ -78,6 +78,35 @@ func pairs(from, to *Party, visit func(i, j int)) {
 	}
 }
 
+// talksTo tells whether a media hears another one by offer and answer.
+func (m *Media) talksTo(r Ref) bool {
+	return slices.ContainsFunc(m.Hears, func(s Subscription) bool { return !s.Added && s.Ref == r })
+}
+
+// facing returns the index of the media of another party that the i-th of this one talks to. That is the one in the same place,
+// unless parties were connected whose sections are in different orders.
+func (p *Party) facing(i int, to *Party) int {
+	if i < len(to.Media) && to.Media[i].talksTo(Ref{p.ID, i}) {
+		return i
+	}
+	if i < len(p.Media) {
+		for j, m := range to.Media {
+			if m.talksTo(Ref{p.ID, i}) || p.Media[i].talksTo(Ref{to.ID, j}) {
+				return j
+			}
+		}
+	}
+	taken := func(j int) bool {
+		return slices.ContainsFunc(to.Media[j].Hears, func(s Subscription) bool { return !s.Added && s.Party == p.ID })
+	}
+	for j := i; j < len(to.Media); j++ {
+		if !taken(j) {
+			return j
+		}
+	}
+	return max(i, len(to.Media))
+}
+
 // link lets one party hear another and reports whether they have medias that fit. What is there already stays.
 func (p *Plan) link(from, to *Party, how Subscription) (linked bool) {
 	pairs(from, to, func(i, j int) {

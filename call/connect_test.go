@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -289,5 +290,29 @@ func TestTransform(t *testing.T) {
 	req.Media[0].Codecs = []call.CodecPair{{From: pcma, To: pcmu}}
 	if _, err := m.Transform(req); !errors.Is(err, call.ErrConversion) {
 		t.Errorf("what takes a codec: %v", err)
+	}
+}
+
+// Parties that were connected have their sections in different orders, and offer again.
+func TestOffersAfterConnectingFindTheOtherSidesSections(t *testing.T) {
+	m, _ := newManager(t, nil)
+	audio, video := "m=audio %d RTP/AVP 0\r\n", "m=video %d RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+	text := func(lines string, ports ...any) string {
+		return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"+lines, ports...)
+	}
+	av, va := text(audio+video, 4000, 4002), text(video+audio, 5000, 5002)
+	must(t)(m.Offer(request(t, "c", "a", "", av)))
+	must(t)(m.Answer(request(t, "c", "a", "b", av)))
+	must(t)(m.Offer(request(t, "c", "c", "", va)))
+	toC := must(t)(m.Answer(request(t, "c", "c", "d", va))).Media()
+	if err := m.Connect(&call.ConnectRequest{CallID: "c", Sources: call.Selection{FromTag: "a"}, ToTag: "c"}); err != nil {
+		t.Fatal(err)
+	}
+	offered := must(t)(m.Offer(request(t, "c", "a", "c", av))).Media()
+	if len(offered) != 2 || offered[0].Type != "video" || offered[1].Type != "audio" || offered[1].Port != toC[1].Port {
+		t.Errorf("c is offered %+v", offered)
+	}
+	if answered := must(t)(m.Answer(request(t, "c", "a", "c", va))).Media(); len(answered) != 2 || answered[0].Type != "audio" {
+		t.Errorf("a is answered %+v", answered)
 	}
 }

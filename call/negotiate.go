@@ -144,7 +144,7 @@ func (d *draft) answer(req *Request) (string, error) {
 	d.ask(answerer, offerer, req)
 	for k, s := range sections(req.SDP) {
 		i := answerer.position(k)
-		if i >= len(answerer.Media) || i >= len(offerer.Media) {
+		if i >= len(answerer.Media) || answerer.facing(i, offerer) >= len(offerer.Media) {
 			break // sections nobody offered
 		}
 		if err := d.answerSection(answerer, offerer, i, s, req); err != nil {
@@ -210,7 +210,8 @@ func sections(desc *sdp.Description) []section {
 }
 
 func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) error {
-	fm, tm := from.at(i), to.at(i)
+	j := from.facing(i, to)
+	fm, tm := from.at(i), to.at(j)
 	d.number(fm)
 	d.number(tm)
 	if err := d.hear(fm, s, req); err != nil {
@@ -251,10 +252,10 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	if wanted := d.wantedFamily(req); wanted != 0 {
 		known = wanted
 	}
-	if req.NoPortLatching && tm.latched.IsValid() && tm.latched != fm.RTP.Signalled && !tm.carried(i) {
+	if req.NoPortLatching && tm.latched.IsValid() && tm.latched != fm.RTP.Signalled && !tm.carried(j) {
 		tm.dropLegs()
 	}
-	if !tm.carried(i) {
+	if !tm.carried(j) {
 		if err := d.open(to, tm, d.family(to.Interface, family, known)); err != nil {
 			return err
 		}
@@ -276,7 +277,7 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	}
 	subscribe(tm, Ref{from.ID, i})
 	if !slices.ContainsFunc(fm.Hears, func(s Subscription) bool { return !s.Added }) {
-		subscribe(fm, Ref{to.ID, i})
+		subscribe(fm, Ref{to.ID, j})
 	}
 	return nil
 }
@@ -300,7 +301,8 @@ func (d *draft) offerTransport(from, to *Party, fm, tm *Media, s section, req *R
 }
 
 func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *Request) error {
-	am, om := answerer.Media[i], offerer.Media[i]
+	j := answerer.facing(i, offerer)
+	am, om := answerer.Media[i], offerer.Media[j]
 	if om.Rejected || om.Section == nil {
 		return nil // an answer cannot bring back what was not offered
 	}
@@ -316,7 +318,10 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 	if am.Rejected {
 		// Other branches may still want it.
 		am.dropLegs()
-		if !slices.ContainsFunc(d.plan.partners(offerer), func(p *Party) bool { return i < len(p.Media) && p.Media[i].RTP.Leg != nil }) {
+		if !slices.ContainsFunc(d.plan.partners(offerer), func(p *Party) bool {
+			k := offerer.facing(j, p)
+			return k < len(p.Media) && p.Media[k].RTP.Leg != nil
+		}) {
 			om.dropLegs()
 		}
 		return nil
@@ -338,11 +343,11 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 	}
 	// From here on the two talk to each other; branches that also rang hear the offerer no longer.
 	for _, p := range d.plan.Parties {
-		if p != answerer && i < len(p.Media) {
-			p.Media[i].forget(func(s Subscription) bool { return !s.Added && s.Ref == Ref{offerer.ID, i} })
+		if p != answerer {
+			p.forget(func(s Subscription) bool { return !s.Added && s.Ref == Ref{offerer.ID, j} })
 		}
 	}
-	subscribe(am, Ref{offerer.ID, i})
+	subscribe(am, Ref{offerer.ID, j})
 	subscribe(om, Ref{answerer.ID, i})
 	return nil
 }
