@@ -11,6 +11,7 @@ import (
 
 	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/ng"
+	"github.com/weir-media/weir/dtls"
 	"github.com/weir-media/weir/internal/golden"
 	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/ngproto"
@@ -42,7 +43,11 @@ func goldenDispatcher(t *testing.T) *ng.Dispatcher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls := call.NewManager(call.Config{Plane: plane, MaxSessions: -1})
+	certificates, err := dtls.NewCertificates(dtls.CertificateConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := call.NewManager(call.Config{Plane: plane, MaxSessions: -1, Certificates: certificates})
 	t.Cleanup(func() {
 		calls.Close()
 		if err := plane.Close(); err != nil {
