@@ -6,7 +6,7 @@ FUZZTIME ?= 20s
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo clients compat test test-go race fuzz bench verify lint generate cover clean
+.PHONY: help build run demo clients peers compat test test-go race fuzz bench verify lint generate cover clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: ## Place real calls through Kamailio and Weir in network namespaces (CALLS
 
 clients: ## Have curl, the npm package rtpengine-client and Kamailio (hold, resume, fork) use Weir
 	@scripts/clients
+
+peers: ## Have baresip (RTP, SDES, DTLS-SRTP), Chromium and a pion client call each other through Weir (ARGS="-run Baresip -v")
+	@scripts/peers $(ARGS)
 
 compat: build ## Run rtpengine's own test suite against Weir (WEIR_PEER_SUITE=its repository WEIR_PEER_RUNNER=a runner)
 	@scripts/compat $(ARGS)
