@@ -53,7 +53,7 @@ func (d *draft) compose(from, to *Party, req *Request, offer bool) (string, erro
 		}
 		switch {
 		case tm.Hidden, !offer && i >= offeredUpTo:
-		case spoken:
+		case spoken && t.fm != nil: // others nobody has offered
 			session = ours[s.session]
 			session.Media = append(session.Media, t.sections()...)
 			session.ICELite = session.ICELite || t.lite

@@ -18,14 +18,18 @@ type twin struct{ RTP, RTCP *media.Leg }
 func (d *draft) merge(p *Party, req *Request) {
 	merged := &sdp.Description{Sessions: slices.Clone(req.SDP.Sessions)}
 	k := 0
-	for i, s := range merged.Sessions {
+	for n, s := range merged.Sessions {
 		own := *s
 		own.Media = nil
 		for j := 0; j < len(s.Media); j++ {
-			m := p.at(p.position(k))
-			m.refused, m.refusedFirst = "", false
+			kept, i := s.Media[j], p.position(k)
 			k++
-			kept := s.Media[j]
+			if req.answer && i >= len(p.Media) {
+				own.Media = append(own.Media, kept) // nobody offered it
+				continue
+			}
+			m := p.at(i)
+			m.refused, m.refusedFirst = "", false
 			if j+1 < len(s.Media) && (req.OSRTP.AcceptLegacy || m.refuses || m.Twin.RTP != nil) && twins(kept, s.Media[j+1]) {
 				other := s.Media[j+1]
 				if !kept.Protocol.IsSecure() {
@@ -39,7 +43,7 @@ func (d *draft) merge(p *Party, req *Request) {
 			}
 			own.Media = append(own.Media, kept)
 		}
-		merged.Sessions[i] = &own
+		merged.Sessions[n] = &own
 	}
 	req.SDP = merged
 }

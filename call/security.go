@@ -183,17 +183,13 @@ func (d *draft) hearAnswer(am *Media, s section, req *Request) {
 		a.Keying, a.sdes, a.dtls = KeyedDTLS, false, true
 		d.associate(&a.DTLS, s, prints, req)
 	} else if in, out := taken(cryptoLines(s.Crypto), a.told); a.tellsSDES && in != nil {
-		static := req.SDES.Static && a.Keying == KeyedSDES && a.Receive.Suite.Valid()
-		if static {
-			out = bySuite(a.told, a.Send.Suite, false)
-		}
-		if !static || out == nil {
+		agreed := bySuite(a.told, a.Send.Suite, false)
+		if req.SDES.Static && a.Keying == KeyedSDES && a.Receive.Suite.Valid() && agreed != nil {
+			out = agreed
+		} else {
 			a.Receive, a.Send = in.params, out.params
 		}
-		a.Keying, a.sdes, a.dtls = KeyedSDES, true, false
-		if out != nil {
-			a.told = []cryptoLine{*out}
-		}
+		a.Keying, a.sdes, a.dtls, a.told = KeyedSDES, true, false, []cryptoLine{*out}
 	} else if am.Protocol.IsSecure() && (a.tellsSDES || a.tellsDTLS) {
 		a.Keying, a.Receive, a.Send = KeyedSDES, srtp.Params{}, srtp.Params{}
 	} else {
