@@ -38,6 +38,7 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, r
 		Signalled:      c.Signalled,
 		Epoch:          c.Epoch,
 		Learning:       party.Handling.Learning,
+		Near:           party.Handling.Near,
 		Asymmetric:     party.Handling.Asymmetric,
 		Open:           party.Handling.Open,
 		Handover:       party.Handling.Handover,

@@ -187,7 +187,7 @@ func (d *draft) heed(p *Party, req *Request) {
 	}
 	p.Handling = Handling{
 		Learning: learning, Asymmetric: req.Asymmetric, Strict: req.Strict, Handover: req.Handover,
-		Unidirectional: req.Unidirectional,
+		Unidirectional: req.Unidirectional, Near: req.ReceivedFrom,
 		// Who is declared to send from elsewhere cannot be told from others.
 		Open: (req.Asymmetric || d.call.manager.cfg.RelayForeign) && !req.Strict,
 	}

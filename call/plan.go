@@ -153,6 +153,7 @@ type Handling struct {
 	Open           bool // they are relayed
 	Handover       bool
 	Unidirectional bool
+	Near           netip.Addr // where its latest message came from, if that is known
 }
 
 func (p *Plan) clone() *Plan {

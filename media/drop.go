@@ -11,7 +11,7 @@ const (
 	DropBadRTCP                   // the header contradicts the length
 	DropSTUN                      // no ICE agent on this leg
 	DropForeign                   // the source is not the peer
-	DropEarly                     // delayed learning has not begun and the source is not the signalled address
+	DropEarly                     // the source is not the signalled address and learning has not come to a result
 	DropMuted                     // the leg is muted
 	DropNoSink                    // nobody hears this kind of packet from this leg
 	DropNoDestination             // the hearer's address is neither signalled nor learnt
@@ -40,7 +40,7 @@ var dropNames = [dropCount]string{
 	DropBadRTCP:       "broken RTCP header",
 	DropSTUN:          "STUN without ICE",
 	DropForeign:       "foreign source",
-	DropEarly:         "before delayed learning",
+	DropEarly:         "unknown source before learning",
 	DropMuted:         "muted",
 	DropNoSink:        "no hearer",
 	DropNoDestination: "destination unknown",

@@ -136,6 +136,9 @@ func (h *handshake) keys(k dtls.Keys) {
 		return
 	}
 	leg.count.handshakes.Add(1)
+	if r := h.heard.Load(); r != nil && r.via == leg {
+		leg.worker.do(func() { leg.worker.suppose(leg, r.to.addr) })
+	}
 }
 
 func (h *handshake) failed(err error) {

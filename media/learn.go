@@ -9,6 +9,7 @@ import (
 const (
 	learnWindow   = 3 * time.Second // as users of endpoint-learning know it
 	confirmations = 5               // packets from exactly the signalled source that end the window early
+	probation     = 5               // packets that a source nobody has named must send more than all others
 )
 
 // rank orders sources by how well they fit the signalled one.
@@ -17,6 +18,7 @@ type rank uint8
 const (
 	rankAny rank = iota
 	rankPort
+	rankNear // an address that is known to be the peer's, but not for media
 	rankAddr
 	rankExact
 )
@@ -35,13 +37,22 @@ func rankOf(signalled, source netip.AddrPort) rank {
 	return rankAny
 }
 
+// rank is rankOf with all that is known of the peer.
+func (l *learner) rankOf(p *plan, source netip.AddrPort) rank {
+	r := rankOf(p.Signalled, source)
+	if addr := source.Addr(); r < rankNear && (addr == p.Near || addr == l.before || addr == l.beside) {
+		return rankNear
+	}
+	return r
+}
+
 // verdict is what learning says to a packet.
 type verdict uint8
 
 const (
 	accept verdict = iota
 	refuse         // foreign source
-	early          // delayed learning has not begun
+	early          // too early to tell
 )
 
 // learner is the state machine that finds a leg's peer. Only the leg's worker uses it; the zero value is ready.
@@ -53,11 +64,26 @@ type learner struct {
 	begun  bool          // a packet was ranked
 	first  time.Duration // when
 	closed bool          // source is final, but for handover
+
+	before netip.Addr // where the peer was found in an epoch before
+	beside netip.Addr // where it was found by the other leg of the pair
+
+	candidate netip.AddrPort // on probation
+	votes     int            // how many more packets it has sent than others
 }
 
 // admits tells whether packets of a source pass once learning has closed.
 func (l *learner) admits(p *plan, source netip.AddrPort) bool {
-	return source == l.source || p.Open || p.Handover && p.Learning != LearnOff
+	return source == l.source || p.Open || p.Handover && p.Learning != LearnOff || slices.Contains(p.Also, source)
+}
+
+// suppose takes a source for the time being when there is none better, and tells whether it did.
+func (l *learner) suppose(source netip.AddrPort) bool {
+	if l.closed || l.source.IsValid() {
+		return false
+	}
+	l.source, l.rank = source, rankNear
+	return true
 }
 
 // confirm ends learning with a source that has shown that it has the keys, and tells whether that is news.
@@ -72,7 +98,11 @@ func (l *learner) confirm(source netip.AddrPort) bool {
 // restart forgets everything if the plan is of another epoch.
 func (l *learner) restart(p *plan) {
 	if l.epoch != p.Epoch {
-		*l = learner{epoch: p.Epoch}
+		before := l.before
+		if l.closed {
+			before = l.source.Addr()
+		}
+		*l = learner{epoch: p.Epoch, before: before}
 	}
 }
 
@@ -105,8 +135,8 @@ func (l *learner) see(p *plan, source netip.AddrPort, now time.Duration) (v verd
 		return accept, false // the peer has not spoken, so nobody can be told from a stranger
 	}
 	if p.Learning == LearnHeuristic {
-		if v, changed = l.weigh(p, source, now); v == refuse {
-			v = foreign
+		if v, changed = l.weigh(p, source, now); v != accept && p.Open {
+			v = accept
 		}
 		return v, changed
 	}
@@ -126,9 +156,12 @@ func (l *learner) weigh(p *plan, source netip.AddrPort, now time.Duration) (v ve
 		l.begun, l.first = true, now
 	}
 	if source != l.source {
-		r := rankOf(p.Signalled, source)
+		r := l.rankOf(p, source)
 		if l.source.IsValid() && r <= l.rank && !(p.Handover && r == l.rank) {
 			return refuse, false
+		}
+		if r < rankNear && !l.proves(source) {
+			return early, false
 		}
 		l.source, l.rank, changed = source, r, true
 	}
@@ -141,4 +174,23 @@ func (l *learner) weigh(p *plan, source netip.AddrPort, now time.Duration) (v ve
 		l.closed, changed = true, true
 	}
 	return accept, changed
+}
+
+// proves counts a packet of a source at an address that nobody has named, and tells whether that is enough to take it for the
+// peer. Whoever tries all ports with a packet or a few of each finds nobody then; a peer behind a NAT that signalling does
+// not know of loses its first packets. The source that sends most wins, whoever was first.
+func (l *learner) proves(source netip.AddrPort) bool {
+	switch {
+	case source == l.candidate:
+		l.votes++
+	case l.votes > 0:
+		l.votes--
+	default:
+		l.candidate, l.votes = source, 1
+	}
+	if l.votes < probation {
+		return false
+	}
+	l.votes = 0
+	return true
 }

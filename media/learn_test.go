@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -11,6 +12,7 @@ func TestLearning(t *testing.T) {
 	signalled := ap("192.0.2.1:4000")
 	sameAddr, sameAddr2 := ap("192.0.2.1:5000"), ap("192.0.2.1:5001")
 	samePort := ap("198.51.100.1:4000")
+	near := ap("198.51.100.9:9000")
 	other, other2 := ap("203.0.113.7:7000"), ap("203.0.113.8:8000")
 	var none netip.AddrPort
 
@@ -39,15 +41,33 @@ func TestLearning(t *testing.T) {
 			step{time.Second, signalled, accept, signalled, true},
 			step{time.Second, other, refuse, signalled, true},
 		)},
-		{"heuristic: a better source displaces a worse one, step by step", Settings{Signalled: signalled}, []step{
-			{0, other, accept, other, false},
-			{1, samePort, accept, samePort, false},
-			{2, sameAddr, accept, sameAddr, false},
-			{3, signalled, accept, signalled, false},
-			{4, sameAddr, refuse, signalled, false},
-			{5, samePort, refuse, signalled, false},
-			{6, other, refuse, signalled, false},
-		}},
+		{"heuristic: a better source displaces a worse one, step by step", Settings{Signalled: signalled, Near: near.Addr()}, slices.Concat(
+			repeat(4, step{0, other, early, none, false}), repeat(1, step{0, other, accept, other, false}),
+			repeat(4, step{1, samePort, early, other, false}),
+			repeat(1, step{1, samePort, accept, samePort, false}),
+			[]step{
+				{2, near, accept, near, false},
+				{3, sameAddr, accept, sameAddr, false},
+				{4, signalled, accept, signalled, false},
+				{5, sameAddr, refuse, signalled, false},
+				{6, samePort, refuse, signalled, false},
+				{7, near, refuse, signalled, false},
+				{8, other, refuse, signalled, false},
+			},
+		)},
+		{"heuristic: a few packets of a stranger find nobody", Settings{Signalled: signalled}, slices.Concat(
+			repeat(4, step{0, other, early, none, false}),
+			repeat(1, step{time.Second, signalled, accept, signalled, false}),
+			repeat(9, step{time.Second, other, refuse, signalled, false}),
+		)},
+		{"heuristic: of strangers, one of whom may be the peer behind a NAT, the one that sends most is taken",
+			Settings{Signalled: signalled}, slices.Concat(
+				repeat(3, step{0, other, early, none, false}),
+				repeat(3, step{0, other2, early, none, false}),
+				repeat(4, step{0, other2, early, none, false}),
+				repeat(1, step{0, other2, accept, other2, false}),
+				repeat(9, step{0, other, refuse, other2, false}),
+			)},
 		{"heuristic: the first one stays among equals", Settings{Signalled: signalled}, []step{
 			{0, sameAddr, accept, sameAddr, false},
 			{1, sameAddr2, refuse, sameAddr, false},
@@ -60,18 +80,21 @@ func TestLearning(t *testing.T) {
 			{14 * time.Second, signalled, refuse, sameAddr, true},
 		}},
 		{"heuristic: one early stranger does not shut out a late peer", Settings{Signalled: signalled}, []step{
-			{0, other, accept, other, false},
+			{0, other, early, none, false},
 			{20 * time.Second, signalled, accept, signalled, true},
 			{21 * time.Second, other, refuse, signalled, true},
 		}},
-		{"heuristic: without a signalled peer all sources are equal", Settings{}, []step{
-			{0, other, accept, other, false},
-			{1, other2, refuse, other, false},
-			{3 * time.Second, other, accept, other, true},
-		}},
+		{"heuristic: without a signalled peer all sources are equal", Settings{}, slices.Concat(
+			repeat(4, step{0, other, early, none, false}),
+			[]step{
+				{1, other, accept, other, false},
+				{2, other2, refuse, other, false},
+				{3 * time.Second, other, accept, other, true},
+			},
+		)},
 		{"open: foreign sources are relayed and not learnt from", Settings{Signalled: signalled, Open: true}, []step{
-			{0, samePort, accept, samePort, false},
-			{1, other, accept, samePort, false},
+			{0, samePort, accept, none, false},
+			{1, other, accept, none, false},
 			{2, sameAddr, accept, sameAddr, false},
 			{3 * time.Second, sameAddr, accept, sameAddr, true},
 			{4 * time.Second, other, accept, sameAddr, true},
@@ -174,12 +197,16 @@ func TestLearningStartsAgainWithANewEpochOnly(t *testing.T) {
 	if l.restart(same); l.source != source || !l.closed {
 		t.Errorf("the same epoch forgot the source: %+v", l)
 	}
-	next := newPlan(Settings{Epoch: 2, Learning: LearnImmediate}, local, same, time.Minute)
+	next := newPlan(Settings{Epoch: 2}, local, same, time.Minute)
 	if next.began != time.Minute {
 		t.Errorf("the new epoch began at %v, want 1m", next.began)
 	}
 	if l.restart(next); l.source.IsValid() || l.closed {
 		t.Errorf("a new epoch kept the source: %+v", l)
+	}
+	moved := netip.AddrPortFrom(source.Addr(), 9)
+	if v, _ := l.see(next, moved, time.Minute); v != accept || l.source != moved {
+		t.Errorf("the address of the epoch before is a stranger's: %v, %+v", v, l)
 	}
 }
 

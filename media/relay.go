@@ -47,11 +47,18 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 			return
 		}
 	}
-	if !w.admit(l, p, from, sealed) {
-		return
+	if class == rtp.DTLS && p.Link != nil {
+		// The session finds out whose packets these are. Until it has, they say nothing about where the peer is.
+		if l.stranger(p, from) {
+			w.refuse(l, from)
+			return
+		}
+		if p.Link.dtls(came, data, from) {
+			l.note(data, w.now)
+			return
+		}
 	}
-	if class == rtp.DTLS && p.Link != nil && p.Link.dtls(came, data, from) {
-		l.note(data, w.now)
+	if !w.admit(l, p, from, sealed) {
 		return
 	}
 	hearers := &p.audience
@@ -148,6 +155,9 @@ func (l *Leg) stranger(p *plan, from netip.AddrPort) bool {
 	if allowed := l.allowed.Load(); allowed != nil {
 		return !slices.Contains(*allowed, from)
 	}
+	if p.Learning == LearnOff {
+		return !p.Open && from != p.Signalled && !slices.Contains(p.Also, from)
+	}
 	return l.learn.closed && !l.learn.admits(p, from)
 }
 
@@ -160,9 +170,17 @@ func (w *worker) admit(l *Leg, p *plan, from netip.AddrPort, sealed bool) bool {
 		w.refuse(l, from)
 		return false
 	}
-	v, changed := l.learn.see(p, from, w.now)
-	if sealed && v == accept && p.Learning != LearnOff && l.learn.confirm(from) {
-		changed = true
+	var v verdict
+	var changed bool
+	if sealed && p.Learning != LearnOff && !l.learn.closed {
+		changed = l.learn.confirm(from)
+	} else {
+		if !l.learn.closed && l.beside != nil {
+			if q := l.beside.peer.Load(); q != nil && q.closed {
+				l.learn.beside = q.source.addr.Addr()
+			}
+		}
+		v, changed = l.learn.see(p, from, w.now)
 	}
 	if changed {
 		w.publish(l, p)
@@ -176,6 +194,17 @@ func (w *worker) admit(l *Leg, p *plan, from netip.AddrPort, sealed bool) bool {
 		return false
 	}
 	return true
+}
+
+// suppose has packets for the peer of a leg go to where it has made its handshake from, until it sends any itself.
+func (w *worker) suppose(l *Leg, from netip.AddrPort) {
+	p := l.plan.Load()
+	if p == nil || p.Learning == LearnOff || l.closed.Load() {
+		return
+	}
+	if l.learn.restart(p); l.learn.suppose(from) {
+		w.publish(l, p)
+	}
 }
 
 // publish tells everybody what the leg's learning has come to.

@@ -34,8 +34,10 @@ type Learning uint8
 // The modes of learning. In every mode a leg takes packets of one source only once learning has closed.
 const (
 	// LearnHeuristic ranks sources for up to 3 s from the first packet on: exactly the signalled one, then the
-	// signalled address, then the signalled port, then any. The best so far is in use; among equals the first one
-	// stays, and packets of lesser sources are refused. Five packets from exactly the signalled source close at once.
+	// signalled address, then an address known to be the peer's otherwise (Settings.Near, that of the other leg of the
+	// pair, or of the epoch before), then the signalled port, then any. The best so far is in use; among equals the first one
+	// stays, and packets of lesser sources are refused. Sources of the last two kinds are not taken before they have sent
+	// five packets more than others. Five packets from exactly the signalled source close at once.
 	LearnHeuristic Learning = iota
 	// LearnOff takes packets from the signalled source only.
 	LearnOff
@@ -66,6 +68,8 @@ type Settings struct {
 	// Signalled is the peer's address and port as in its SDP; zero when there is none (held, or not answered yet).
 	Signalled netip.AddrPort
 	Learning  Learning
+	// Near is a further address of the peer, such as the one its signalling came from. A source there is believed sooner.
+	Near netip.Addr
 	// Epoch starts learning again when it differs from that of the settings before.
 	Epoch uint32
 	// Asymmetric says that the peer receives elsewhere than it sends from: packets for it go to Signalled, and the
@@ -157,6 +161,7 @@ func newAudience(sinks []Sink, t Treatment) audience {
 
 func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) *plan {
 	s.Signalled = netip.AddrPortFrom(s.Signalled.Addr().Unmap(), s.Signalled.Port())
+	s.Near = s.Near.Unmap()
 	s.Sinks = slices.Clone(s.Sinks)
 	s.Also = slices.Clone(s.Also)
 	s.Rates = slices.Clone(s.Rates)
