@@ -19,7 +19,14 @@ func (d *draft) apply() {
 			}
 			s.Bundle, s.Also = bundles[m], party.alsoSignalled(index, rtcp)
 		}
+		former := m.former.leg(rtcp)
+		if former != nil && m.moving {
+			s.Via = former
+		}
 		c.Leg.Apply(s)
+		if former != nil {
+			former.Apply(media.Settings{Kind: s.Kind, TOS: s.TOS, Primary: c.Leg})
+		}
 		for _, leg := range c.Alternates {
 			leg.Apply(media.Settings{Kind: s.Kind, Link: s.Link, TOS: s.TOS, Primary: c.Leg})
 		}

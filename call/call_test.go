@@ -198,24 +198,6 @@ func TestNothingIsRelayedForAPartyThatHasNotAnswered(t *testing.T) {
 	}
 }
 
-func TestReofferKeepsPortsAndFollowsTheParty(t *testing.T) {
-	m, _ := newManager(t, nil)
-	alice, bob, moved := newPhone(t), newPhone(t), newPhone(t)
-	toBob := must(t)(m.Offer(request(t, "c1", "a", "", describe("127.0.0.1", alice.port)))).Media()[0]
-	toAlice := must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", bob.port)))).Media()[0]
-	again := must(t)(m.Offer(request(t, "c1", "a", "b", describe("127.0.0.1", moved.port)))).Media()[0]
-	if again.Port != toBob.Port {
-		t.Errorf("the re-offer shows port %d, want still %d", again.Port, toBob.Port)
-	}
-	if got := must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", bob.port)))).Media()[0].Port; got != toAlice.Port {
-		t.Errorf("the answer to the re-offer shows port %d, want still %d", got, toAlice.Port)
-	}
-	bob.say(t, toBob.Port, 1)
-	if moved.hears(t, soon) == 0 {
-		t.Error("the new address hears nothing")
-	}
-}
-
 func TestAnswererMayReoffer(t *testing.T) {
 	m, _ := newManager(t, nil)
 	alice, bob := newPhone(t), newPhone(t)

@@ -52,6 +52,11 @@ func (d *draft) open(p *Party, m *Media, family int) error {
 	if m.RTP.Leg != nil && familyOf(m.RTP.Leg.Local().Addr()) == family {
 		return nil
 	}
+	return d.reopen(p, m, family)
+}
+
+// reopen gives the media another port pair.
+func (d *draft) reopen(p *Party, m *Media, family int) error {
 	rtp, rtcp, err := d.call.manager.cfg.Plane.OpenPair(p.Interface, family, d.call.id)
 	if err != nil {
 		return noPorts(err)

@@ -39,6 +39,8 @@ type Config struct {
 	MaxSessions   int           // new calls above this are refused; negative: no limit
 
 	Learning media.Learning // default for parties whose request does not say
+	// PortLatching keeps the ports told to a party whatever the other side does, in all calls.
+	PortLatching bool
 	// RelayForeign relays packets of sources other than the learnt one, too, unless a message asks for strict source.
 	RelayForeign bool
 	TOS          uint8              // of relayed packets, unless the request says otherwise

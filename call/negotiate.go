@@ -252,14 +252,15 @@ func (d *draft) offerSection(from, to *Party, i int, s section, req *Request) er
 	if wanted := d.wantedFamily(req); wanted != 0 {
 		known = wanted
 	}
-	if req.NoPortLatching && tm.latched.IsValid() && tm.latched != fm.RTP.Signalled && !tm.carried(j) {
-		tm.dropLegs()
-	}
 	if !tm.carried(j) {
 		if err := d.open(to, tm, d.family(to.Interface, family, known)); err != nil {
 			return err
 		}
 	}
+	if err := d.latch(to, tm, j, from, fm, req); err != nil {
+		return err
+	}
+	fm.waits = true
 	switch {
 	case tm.Rejected:
 		tm.dropLegs()
@@ -287,7 +288,6 @@ func (d *draft) offerTransport(from, to *Party, fm, tm *Media, s section, req *R
 	if err := d.iceOffer(from, to, fm, tm, s, req); err != nil {
 		return err
 	}
-	tm.latched = fm.RTP.Signalled
 	if fm.Through {
 		tm.Protocol = fm.Protocol
 		fm.Security, tm.Security = Security{}, Security{}
@@ -341,6 +341,13 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 			d.secureAnswer(am, om, s, req)
 		}
 	}
+	// An answer that comes again moves nothing: the ports were told with the first one.
+	if om.waits {
+		if err := d.latch(offerer, om, j, answerer, am, req); err != nil {
+			return err
+		}
+		om.waits = false
+	}
 	// From here on the two talk to each other; branches that also rang hear the offerer no longer.
 	for _, p := range d.plan.Parties {
 		if p != answerer {
@@ -355,6 +362,7 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 // hear stores what a party says about one of its medias.
 func (d *draft) hear(m *Media, s section, req *Request) error {
 	m.Section, m.session = s.Media, s.session
+	m.moving = false // whatever it was told last, the party knows it
 	m.Type = s.Type
 	m.Rejected = s.Port == 0 && !(s.BundleOnly && m.Bundled)
 	if s.Mid != "" {

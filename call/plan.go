@@ -109,11 +109,15 @@ type Media struct {
 	made    bool        // everything the party is sent is encoded here
 	tuning  []CodecSpec // how to encode for the party
 
-	session *sdp.Session   // that Section stands in
-	family  int            // 4 or 6, of the address in Section
-	held    bool           // on hold by an unspecified address
-	passes  bool           // Through was asked for
-	latched netip.AddrPort // where the other side was when our ports were told
+	session   *sdp.Session   // that Section stands in
+	family    int            // 4 or 6, of the address in Section
+	held      bool           // on hold by an unspecified address
+	passes    bool           // Through was asked for
+	latched   netip.AddrPort // where the other side was when our ports were told
+	latchedTo PartyID        // which party that was
+	former    former
+	moving    bool // other ports were told, and the party has not said anything since
+	waits     bool // the party's offer has not been answered
 
 	refuses      bool         // the party lists the stream twice
 	refused      sdp.Protocol // of the section that is not used; empty: there is none
@@ -292,6 +296,10 @@ func (p *Plan) legs(visit func(*media.Leg)) {
 		for _, m := range party.Media {
 			for _, leg := range slices.Concat(m.RTP.Alternates, m.RTCP.Alternates) {
 				visit(leg)
+			}
+			if m.former.rtp != nil {
+				visit(m.former.rtp)
+				visit(m.former.rtcp)
 			}
 			if m.Twin.RTP != nil {
 				visit(m.Twin.RTP)

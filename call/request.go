@@ -44,6 +44,7 @@ type Options struct {
 
 	ICE            ICEControl
 	Passthrough    *bool // pass sections through; nil leaves it as it is
+	PortLatching   bool  // our ports stay whatever the other side does
 	NoPortLatching bool  // who moves to another port is told another port of ours on the other side
 
 	SDES    SDES

@@ -156,7 +156,7 @@ func (d *Daemon) openCalls() error {
 		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
-		CodecPreferences: o.preferences, RelayForeign: o.Foreign == foreignRelay,
+		CodecPreferences: o.preferences, PortLatching: o.PortLatching, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	})
 	ssrc, err := o.Quality.reporting()

@@ -39,6 +39,7 @@ type Options struct {
 	Quarantine       int // s
 	Learning         string
 	Foreign          string
+	PortLatching     bool
 	SIPSource        bool
 	OneAddress       bool
 	TOS              int
@@ -101,6 +102,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.IntVarP(&o.Table, "table", "t", 0, "rtpengine's forwarding table; a negative number means userspace only")
 	fs.BoolVarP(&o.NoFallback, "no-fallback", "F", false, "refuse to start where the kernel plane cannot be used")
 	fs.StringVar(&o.Learning, "endpoint-learning", "heuristic", "how a party's address is learnt: heuristic, delayed, immediate or off")
+	fs.BoolVar(&o.PortLatching, "port-latching", false, "keep the ports told to a party when the other side moves to another port")
 	fs.StringVar(&o.Foreign, "foreign-sources", foreignRefuse, "what happens to media from sources other than the learnt one: refuse, or relay unless a message asks for strict source")
 	fs.BoolVar(&o.SIPSource, "sip-source", false, "take the signalling source for the media address by default")
 	fs.BoolVarP(&o.OneAddress, "save-interface-ports", "S", false, "open ports on one address of an interface only; ICE then has no choice")

@@ -145,6 +145,7 @@ func (l *Leg) Apply(s Settings) {
 			sink.RTP.hears.add(l)
 		}
 	}
+	l.detour(old, s.Via)
 	l.plan.Store(p)
 	if old != nil {
 		l.leave(old)

@@ -24,6 +24,19 @@ func (l *Leg) setRoute(r *route) {
 	l.plane.offload.changed(l)
 }
 
+// detour carries out Settings.Via.
+func (l *Leg) detour(old *plan, via *Leg) {
+	switch {
+	case old != nil && old.Via == via || old == nil && via == nil:
+	case via == nil:
+		l.setRoute(nil)
+	default:
+		if to, _ := via.destination(false); to != nil {
+			l.setRoute(&route{via: via, to: to})
+		}
+	}
+}
+
 // detours tells whether the leg's packets leave by another one.
 func (l *Leg) detours() bool {
 	r := l.route.Load()

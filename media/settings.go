@@ -95,6 +95,8 @@ type Settings struct {
 	UserspaceReason string
 	// Link takes the STUN and DTLS packets that arrive. Without one, STUN is dropped and DTLS relayed.
 	Link *Link
+	// Via is the leg by which this one sends for the time being, to where packets of that one went.
+	Via *Leg
 	// Primary is the leg whose packets those of this one are, when this is another local address of the same media. Then
 	// only Kind, Link and TOS matter.
 	Primary *Leg

@@ -29,6 +29,7 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 			ICE:            iceControl(f),
 			Passthrough:    onOff(f.Passthrough),
 			NoPortLatching: f.NoPortLatching,
+			PortLatching:   f.PortLatching,
 			SDES:           sdes(&f.SDES),
 			DTLS:           dtlsControl(req),
 			OSRTP:          osrtp(&f.OSRTP),
