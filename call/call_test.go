@@ -33,7 +33,7 @@ func newManager(t *testing.T, change func(*call.Config)) (*call.Manager, *media.
 				{IP: loopback, Advertised: netip.MustParseAddr("203.0.113.9"), PortMin: 42000, PortMax: 42999},
 			}},
 		},
-		Workers: 1,
+		Workers: 1, RTCPInterval: 100 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

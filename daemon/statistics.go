@@ -9,17 +9,19 @@ import (
 
 	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/ng"
+	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/ngproto"
 )
 
 // statistics gathers all counts in the tree that the ng command "statistics" and the command line "list jsonstats" show. What
 // Weir does not count is 0.
 func (d *Daemon) statistics() ngproto.Dict {
+	quality := d.plane.Totals().Quality
 	return ngproto.Dict{
 		{Key: "currentstatistics", Value: ngproto.Map(d.currentStatistics())},
 		{Key: "totalstatistics", Value: ngproto.Map(d.totalStatistics())},
-		{Key: "mos", Value: ngproto.Map(sampled("mos", "mos"))},
-		{Key: "voip_metrics", Value: ngproto.Map(voipMetrics())},
+		{Key: "mos", Value: ngproto.Map(sampled("mos", quality.MOS, 10))},
+		{Key: "voip_metrics", Value: ngproto.Map(voipMetrics(&quality))},
 		{Key: "controlstatistics", Value: ngproto.Map(controlStatistics(d.disp.Clients()))},
 		{Key: "interfaces", Value: ngproto.List(d.interfaceStatistics()...)},
 		{Key: "transcoders", Value: ngproto.List()},
@@ -88,21 +90,29 @@ func (d *Daemon) totalStatistics() ngproto.Dict {
 	return ngproto.Dict(c)
 }
 
-// sampled writes the keys of a quantity that is sampled, with the name its sums and its averages go by.
-func sampled(sums, averages string) ngproto.Dict {
+// sampled writes the keys of a quantity that is sampled in units of 1/scale.
+func sampled(name string, s media.Sums, scale float64) ngproto.Dict {
+	sum, squares, n := float64(s.Sum)/scale, float64(s.Squares)/(scale*scale), float64(max(s.Samples, 1))
 	var c counts
-	c.seconds(sums+"_total", 0)
-	c.seconds(sums+"2_total", 0)
-	c.add(sums+"_samples_total", 0)
-	c.seconds(averages+"_average", 0)
-	c.seconds(averages+"_stddev", 0)
+	c.seconds(name+"_total", sum)
+	c.seconds(name+"2_total", squares)
+	c.add(name+"_samples_total", s.Samples)
+	c.seconds(name+"_average", sum/n)
+	c.seconds(name+"_stddev", math.Sqrt(max(0, squares/n-sum/n*(sum/n))))
 	return ngproto.Dict(c)
 }
 
-func voipMetrics() ngproto.Dict {
+// voipMetrics has jitter in ms, round trips in µs and loss in percent.
+func voipMetrics(f *media.Figures) ngproto.Dict {
 	var all ngproto.Dict
-	for _, name := range []string{"jitter", "rtt_e2e", "rtt_dsct", "packetloss", "jitter_measured"} {
-		all = append(all, sampled(name, name)...)
+	for _, m := range []struct {
+		name string
+		sums media.Sums
+	}{
+		{"jitter", f.Jitter}, {"rtt_e2e", f.RoundTrip}, {"rtt_dsct", f.RoundTripLeg}, {"packetloss", f.Loss},
+		{"jitter_measured", f.JitterMeasured},
+	} {
+		all = append(all, sampled(m.name, m.sums, 1)...)
 	}
 	c := counts(all)
 	for _, key := range []string{"packets_lost", "rtp_duplicates", "rtp_skips", "rtp_seq_resets", "rtp_reordered"} {
@@ -153,6 +163,7 @@ func (d *Daemon) interfaceStatistics() []ngproto.Value {
 	for _, f := range d.interfaces {
 		for _, a := range f.Addresses {
 			var ports counts
+			var quality media.Figures
 			ports.add("min", uint64(a.PortMin))
 			ports.add("max", uint64(a.PortMax))
 			for _, p := range pools {
@@ -160,6 +171,7 @@ func (d *Daemon) interfaceStatistics() []ngproto.Value {
 					continue
 				}
 				all := p.Free + p.Used + p.Resting // pairs; what is shown are ports
+				quality = p.Quality
 				ports.add("used", 2*uint64(p.Used))
 				ports = append(ports, ngproto.Entry{Key: "used_pct", Value: ngproto.Float(100 * float64(p.Used) / float64(max(all, 1)))})
 				ports.add("free", 2*uint64(p.Free))
@@ -175,7 +187,7 @@ func (d *Daemon) interfaceStatistics() []ngproto.Value {
 			}
 			i.add("packets_lost", 0)
 			i.add("duplicates", 0)
-			metrics := append(sampled("mos", "mos"), voipMetrics()...)
+			metrics := append(sampled("mos", quality.MOS, 10), voipMetrics(&quality)...)
 			i = append(i, ngproto.Entry{Key: "voip_metrics", Value: ngproto.Map(metrics)},
 				ngproto.Entry{Key: "ingress", Value: ngproto.Map(ngproto.Dict(traffic))}, ngproto.Entry{Key: "egress", Value: ngproto.Map(ngproto.Dict(traffic))})
 			all = append(all, ngproto.Map(ngproto.Dict(i)))
