@@ -2,6 +2,8 @@ package ng_test
 
 import (
 	"net"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/weir-media/weir/control/ng"
@@ -11,19 +13,20 @@ import (
 
 func TestWhereTheFiguresOfSSRCsAre(t *testing.T) {
 	d, m := newDispatcher(t, nil)
-	ask(t, d, ngproto.Bencode, "command", "offer", "call-id", "x", "from-tag", "a", "sdp", offerSDP)
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	here := strings.NewReplacer("192.0.2.1", "127.0.0.1", "4000", strconv.Itoa(conn.LocalAddr().(*net.UDPAddr).Port)).Replace(offerSDP)
+	ask(t, d, ngproto.Bencode, "command", "offer", "call-id", "x", "from-tag", "a", "sdp", here)
 	ask(t, d, ngproto.Bencode, "command", "answer", "call-id", "x", "from-tag", "a", "to-tag", "b", "sdp", offerSDP)
 	media := func(reply ngproto.Dict, tag string) ngproto.Dict {
 		return reply.Dict("tags").Dict(tag).List("medias")[0].Dict()
 	}
 	port, _ := media(ask(t, d, ngproto.Bencode, "command", "query", "call-id", "x"), "a").List("streams")[0].Dict().Int("local port")
-	conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
 	h := rtp.Header{PayloadType: 8, Sequence: 7, Timestamp: 1234, SSRC: 4660}
-	if _, err := conn.Write(append(h.Append(nil), 1, 2, 3, 4)); err != nil {
+	if _, err := conn.WriteToUDP(append(h.Append(nil), 1, 2, 3, 4), &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
