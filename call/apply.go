@@ -51,6 +51,7 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, r
 		Handover:       party.Handling.Handover,
 		Unidirectional: party.Handling.Unidirectional,
 		TOS:            p.TOS,
+		LoopCheck:      m.Looped,
 		// Whoever sends here before this party has said where it is cannot be told from a stranger.
 		Muted: party.Description == nil && !party.Handling.Open || m.held && !c.Signalled.IsValid(),
 	}

@@ -17,7 +17,7 @@ const (
 	MaxOthers   = 256 // parties of a call that came in by other commands
 )
 
-// muxAnswer is what the offerer of rtcp-mux will be told.
+// muxAnswer is what the offerer of rtcp-mux will be told when a party answers that was offered it in turn.
 type muxAnswer uint8
 
 const (
@@ -63,6 +63,9 @@ func (d *draft) offer(req *Request) (string, error) {
 		return "", fmt.Errorf("%w: from-tag and to-tag are both %q", ErrDialogue, req.FromTag)
 	}
 	from := d.plan.byTag(req.FromTag)
+	if from == nil {
+		from = d.plan.byLikeness(req)
+	}
 	if from == nil {
 		var err error
 		if from, err = d.addParty(&Party{Tag: req.FromTag, Interface: d.logical(req.FromInterface), Created: time.Now()}); err != nil {
@@ -132,8 +135,8 @@ func (d *draft) answer(req *Request) (string, error) {
 		}
 		if answerer.Tag == "" {
 			answerer.Tag = req.ToTag
-		} else if len(answerer.Aliases) < MaxParties {
-			answerer.Aliases = append(answerer.Aliases, req.ToTag)
+		} else {
+			answerer.rename(req.ToTag, !req.NewBranch)
 		}
 	}
 	if !slices.Contains(d.plan.partners(offerer), answerer) {
@@ -178,6 +181,7 @@ func (d *draft) answering(offerer *Party, branch string) *Party {
 // heed takes over what a message says of its sender as a whole.
 func (d *draft) heed(p *Party, req *Request) {
 	p.Description = req.SDP
+	p.likeness = likenesses(req)
 	if req.Label != "" {
 		p.Label = req.Label
 	}
@@ -311,7 +315,7 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 	}
 	am.decide()
 	am.Mux = am.MuxTold && s.RTCPMux
-	om.Mux = om.MuxOffered && (om.muxAnswer == muxAccept || om.muxAnswer == muxFollow && am.Mux)
+	om.Mux = om.MuxOffered && (am.muxAnswer == muxAccept || am.muxAnswer == muxFollow && am.Mux)
 	if !am.Rejected && !am.Opaque && !am.Foreign {
 		am.Rejected = !d.answerCodecs(am, om, &req.Codecs)
 	}
@@ -380,7 +384,7 @@ func (d *draft) hear(m *Media, s section, req *Request) error {
 	if !addr.IsValid() {
 		return fmt.Errorf("%w: no c= line gives an address", ErrIncompleteSDP)
 	}
-	m.family = familyOf(addr)
+	m.family, m.Looped = familyOf(addr), d.call.manager.cfg.Plane.Owns(addr)
 	// With trickle ICE the unspecified address means "not known yet" (RFC 8840, section 4.1.1), not a hold.
 	nowhere := conn.IsZero() || addr.IsUnspecified()
 	if m.held = nowhere && !s.ICEOf(s.session).HasOption("trickle"); m.held {
@@ -434,12 +438,12 @@ func offersMux(s section) bool {
 // negotiateMux settles what an offer means for rtcp-mux on both sides (RFC 5761, section 5.1.1).
 func (m *Media) negotiateMux(to *Media, offered bool, ctl RTCPMux) {
 	m.MuxOffered = offered
-	m.muxAnswer = muxFollow
+	to.muxAnswer = muxFollow
 	switch {
 	case ctl.Reject:
-		m.muxAnswer = muxReject
+		to.muxAnswer = muxReject
 	case ctl.Demux, ctl.Accept:
-		m.muxAnswer = muxAccept
+		to.muxAnswer = muxAccept
 	}
 	if ctl.Demux || ctl.Reject {
 		to.Mux = false

@@ -48,6 +48,7 @@ type Party struct {
 
 	bundling bundling
 	told     told
+	likeness map[AliasKey]string // by which its latest offer is recognised, if that was asked for
 
 	ourID, ourVersion uint64 // of the o= line where we offer or answer by ourselves
 }
@@ -113,6 +114,7 @@ type Media struct {
 	family    int            // 4 or 6, of the address in Section
 	held      bool           // on hold by an unspecified address
 	passes    bool           // Through was asked for
+	Looped    bool           // the party's address is one of ours
 	latched   netip.AddrPort // where the other side was when our ports were told
 	latchedTo PartyID        // which party that was
 	former    former

@@ -13,6 +13,7 @@ type Request struct {
 	FromTag   string
 	ToTag     string // in an answer the party that answers; in an offer optional
 	ViaBranch string
+	SDPText   string           // that SDP was read from
 	SDP       *sdp.Description // belongs to the call from here on; nobody writes to it
 	Options
 
@@ -44,8 +45,10 @@ type Options struct {
 
 	ICE            ICEControl
 	Passthrough    *bool // pass sections through; nil leaves it as it is
-	PortLatching   bool  // our ports stay whatever the other side does
-	NoPortLatching bool  // who moves to another port is told another port of ours on the other side
+	AliasKey       AliasKey
+	NewBranch      bool // an answer under an unknown tag: the tag before is forgotten rather than kept as an alias
+	PortLatching   bool // our ports stay whatever the other side does
+	NoPortLatching bool // who moves to another port is told another port of ours on the other side
 
 	SDES    SDES
 	DTLS    DTLSControl

@@ -29,6 +29,7 @@ const (
 	DropNoMedia                   // of none of the medias that share the leg
 	DropReported                  // RTCP reports end here, since others are made here
 	DropFeedback                  // RTCP feedback that the hearer has not asked for
+	DropLoop                      // the packet came again and again
 
 	dropCount
 )
@@ -58,6 +59,7 @@ var dropNames = [dropCount]string{
 	DropNoMedia:       "no such media in the bundle",
 	DropReported:      "RTCP is made here",
 	DropFeedback:      "feedback not negotiated",
+	DropLoop:          "loop",
 }
 
 // String returns the reason in words; the words are a closed set and fit as a metric label.

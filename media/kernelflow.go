@@ -110,6 +110,8 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 		return f, nil, reason{label: whyNoFastPath}
 	case p.Muted:
 		return f, nil, reason{label: whyMuted}
+	case p.LoopCheck:
+		return f, nil, reason{whyUserspace, "loop check"}
 	case l.secured(p) != "":
 		return f, nil, reason{whyUserspace, l.secured(p)}
 	case len(p.Sinks) == 0 || len(p.Sinks) == 1 && p.Sinks[0].RTP == nil:

@@ -44,6 +44,7 @@ type Leg struct {
 	streak     uint32
 	seen       *plan
 	learn      learner
+	loop       loop
 	due        time.Duration // when to report next
 	reportSSRC uint32        // of receiver reports of ours; 0 before the first
 

@@ -194,6 +194,20 @@ func (p *Plane) HasFamily(iface string, family int) bool {
 	return false
 }
 
+// Owns tells whether an address is one of the plane's, or stands for one.
+func (p *Plane) Owns(addr netip.Addr) bool {
+	for _, f := range p.interfaces {
+		for _, m := range f.members {
+			for _, h := range m.hosts {
+				if h.ip == addr || h.advertised == addr {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 func (p *Plane) logical(iface string) *logical {
 	if iface == "" {
 		return p.first

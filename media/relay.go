@@ -80,6 +80,10 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	if class == rtp.RTCP && !p.Sealed {
 		w.read(l.forRTP(), p, data)
 	}
+	if p.LoopCheck && class == rtp.RTP && l.loop.seen(w.plane.seed, data, w.now) {
+		l.drop(DropLoop)
+		return
+	}
 	if p.Muted {
 		l.drop(DropMuted)
 		return

@@ -100,6 +100,8 @@ type Settings struct {
 	// Primary is the leg whose packets those of this one are, when this is another local address of the same media. Then
 	// only Kind, Link and TOS matter.
 	Primary *Leg
+	// LoopCheck has packets dropped that come again and again: the peer may be this plane.
+	LoopCheck bool
 	// Secure lets no packet pass in clear, in either direction.
 	Secure bool
 	// Keys are the SRTP keys. When Secure is set and there are none, those of SetKeys stay.

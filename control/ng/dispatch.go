@@ -364,7 +364,7 @@ func withoutEffect(req *ngproto.Request) []string {
 		name string
 		set  bool
 	}{
-		{"new branch", f.NewBranch}, {"NAT wait", f.NATWait}, {"pierce NAT", f.PierceNAT},
+		{"NAT wait", f.NATWait}, {"pierce NAT", f.PierceNAT},
 		{"record call", f.RecordCall == ngproto.RecordOn}, {"inject DTMF", f.InjectDTMF},
 		{"detect DTMF", f.DetectDTMF}, {"DTMF-security of in-band tones", req.DTMFSecurity > ngproto.BlockDrop},
 		{"trigger", req.Trigger != "" || req.TriggerEnd != ""}, {"DTMF-delay", req.DTMFDelay.Set},

@@ -66,9 +66,7 @@ func describeParty(p *call.PartySnapshot, snap *call.Snapshot, ssrcs *ssrcWriter
 	d.Set("created", ngproto.Int(p.Party.Created.Unix()))
 	d.Set("subscriptions", ngproto.List(relations(p.Subscriptions)...))
 	d.Set("subscribers", ngproto.List(relations(p.Subscribers)...))
-	if triggers := triggers(&p.Party.Manipulation.DTMF); len(triggers) > 0 {
-		d.Set("VSC", ngproto.List(triggers...))
-	}
+	d.Set("VSC", ngproto.List(triggers(&p.Party.Manipulation.DTMF)...))
 	var medias []ngproto.Value
 	for i := range p.Media {
 		medias = append(medias, ngproto.Map(describeMedia(p.Party, &p.Media[i], i, snap, ssrcs)))
@@ -154,6 +152,7 @@ func describeMedia(p *call.Party, m *call.MediaSnapshot, index int, snap *call.S
 		{"ICE-lite peer", ice.Remote.Lite},
 		{"ICE-lite self", ice.Active() && ice.Lite},
 		{"unidirectional", p.Handling.Unidirectional},
+		{"loop check", m.Media.Looped},
 		{"RTCP feedback", m.Media.Feedback()},
 		{"RTCP generator", snap.GenerateRTCP},
 		{"echo", p.Echo == call.EchoSelf},

@@ -11,8 +11,10 @@ import (
 func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 	f := &req.Flags
 	return &call.Request{
-		CallID: req.CallID, FromTag: req.FromTag, ToTag: req.ToTag, ViaBranch: req.ViaBranch, SDP: desc,
+		CallID: req.CallID, FromTag: req.FromTag, ToTag: req.ToTag, ViaBranch: req.ViaBranch, SDP: desc, SDPText: req.SDP,
 		Options: call.Options{
+			AliasKey:       aliasKey(req.AliasKey),
+			NewBranch:      f.NewBranch,
 			FromInterface:  req.FromInterface,
 			ToInterface:    req.ToInterface,
 			Family:         family(req.AddressFamily),
@@ -70,6 +72,16 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 			Label:        req.Label,
 		},
 	}
+}
+
+func aliasKey(k ngproto.AliasKey) call.AliasKey {
+	switch k {
+	case ngproto.AliasSDP:
+		return call.AliasSDP
+	case ngproto.AliasAddress:
+		return call.AliasAddress
+	}
+	return call.AliasNone
 }
 
 func family(f ngproto.Family) int {
