@@ -84,7 +84,8 @@ func (a *DTLS) choose(req *Request, said []sdp.Fingerprint) {
 }
 
 // associate takes the party's half of an association, of its offer or its answer. A peer with another certificate, or
-// with another name for the association, begins a new one (RFC 8842, section 5.5).
+// with another name for the association, begins a new one (RFC 8842, section 5.5). That it restarts ICE says nothing: browsers
+// name no association, keep it over a restart, and take no second handshake in it.
 func (d *draft) associate(a *DTLS, s section, prints []dtls.Fingerprint, req *Request) {
 	a.choose(req, s.FingerprintsOf(s.session))
 	id := s.TLSIDOf(s.session)

@@ -66,11 +66,11 @@ func (i *ICE) begin(controlling bool) {
 
 // heard takes what the party says about its side. With other credentials than before it has restarted (RFC 8839, section
 // 4.4.1.1.1), which an offer makes us do, too.
-func (i *ICE) heard(s section, offer bool) (restarted bool) {
+func (i *ICE) heard(s section, offer bool) {
 	said := s.ICEOf(s.session)
 	i.options = said.Options
 	theirs := ice.Credentials{Ufrag: said.Ufrag, Pwd: said.Pwd}
-	restarted = i.Active() && i.Remote.Credentials != (ice.Credentials{}) && i.Remote.Credentials != theirs
+	restarted := i.Active() && i.Remote.Credentials != (ice.Credentials{}) && i.Remote.Credentials != theirs
 	switch {
 	case offer && (!i.Active() || restarted):
 		i.begin(false)
@@ -84,7 +84,6 @@ func (i *ICE) heard(s section, offer bool) (restarted bool) {
 	// What was trickled need not be in a later description.
 	i.Remote.Candidates = addCandidates(addCandidates(nil, before), candidates(s.Candidates))
 	i.declined = false
-	return restarted
 }
 
 // candidates translates what can be reached.
@@ -150,9 +149,7 @@ func (d *draft) iceOffer(from, to *Party, fm, tm *Media, s section, req *Request
 		return errors.Join(d.spread(from, fm), d.spread(to, tm))
 	}
 	if f.offered = offered; offered {
-		if f.heard(s, true) {
-			d.renegotiated(fm, s, req)
-		}
+		f.heard(s, true)
 	} else {
 		f.end()
 	}
@@ -188,9 +185,7 @@ func (d *draft) iceAnswer(am, om *Media, s section, req *Request) {
 	}
 	switch {
 	case a.tells && does:
-		if a.heard(s, false) {
-			d.renegotiated(am, s, req)
-		}
+		a.heard(s, false)
 	case a.tells:
 		a.end()
 		a.declined = true
@@ -202,19 +197,6 @@ func (d *draft) iceAnswer(am, om *Media, s section, req *Request) {
 	}
 	am.gather()
 	om.gather()
-}
-
-// renegotiated notes that a party has restarted ICE. Without a name for its DTLS association that means a new one.
-func (d *draft) renegotiated(m *Media, s section, req *Request) {
-	a := &m.Security.DTLS
-	if a.Association != 0 && len(a.Peer) > 0 && s.TLSIDOf(s.session) == "" && !req.DTLS.NoTLSID {
-		told, peer, setup := a.TLSID, a.Peer, a.Setup
-		d.restart(a)
-		if req.answer {
-			a.TLSID = told
-		}
-		a.Peer, a.Setup = peer, setup
-	}
 }
 
 // spread gives a media with ICE a pair of ports on every other address of its interface.

@@ -309,6 +309,8 @@ func TestDTLSAssociation(t *testing.T) {
 		{"stays over a refresh", says(print1), says(print1), 1},
 		{"another certificate is another association", says(print1), says(print2), 2},
 		{"another tls-id, too", says(print1, "tls-id:aaaaaaaaaaaaaaaaaaaaaaaa"), says(print1, "tls-id:bbbbbbbbbbbbbbbbbbbbbbbb"), 2},
+		{"stays over a restart of ICE", says(print1, "ice-ufrag:aaaa", "ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaa"),
+			says(print1, "ice-ufrag:cccc", "ice-pwd:cccccccccccccccccccccccc"), 1},
 		{"one that is not said says nothing", says(print1, "tls-id:aaaaaaaaaaaaaaaaaaaaaaaa"), says(print1), 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

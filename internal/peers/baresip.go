@@ -218,6 +218,9 @@ func (b *Baresip) AwaitCall() error { return b.awaitEvent("CALL_ESTABLISHED", 1)
 // AwaitEnd waits until its first call has ended.
 func (b *Baresip) AwaitEnd() error { return b.awaitEvent("CALL_CLOSED", 1) }
 
+// Secure tells whether what it hears is encrypted.
+func (b *Baresip) Secure() bool { return b.says("mediaenc event 'Secure'") }
+
 // Hold puts the call on hold, or takes it back.
 func (b *Baresip) Hold(on bool) error {
 	if on {

@@ -25,6 +25,9 @@ func TestBaresipCallsBaresip(t *testing.T) {
 			east := baresip(t, s.East, c.callee, HighTone, pcmu)
 			must(t, west.Call(east.URI()))
 			talk(t, west, east)
+			if west.Secure() != (c.caller != Plain) || east.Secure() != (c.callee != Plain) {
+				t.Errorf("encrypted: %v at the caller, %v at the callee", west.Secure(), east.Secure())
+			}
 			// This baresip records nothing any more after hold, so it is what Weir carries that counts.
 			must(t, west.Hold(true))
 			halt(t, s)

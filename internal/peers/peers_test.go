@@ -74,20 +74,24 @@ type party interface {
 	Tone() float64
 }
 
-// talk waits until each hears the other, in audio that comes from now on.
+// talk waits until each hears the other.
 func talk(t *testing.T, a, b party) {
 	t.Helper()
-	for _, pair := range [][2]party{{a, b}, {b, a}} {
-		listener, speaker := pair[0], pair[1]
-		before, _ := listener.Hear() // nothing yet is as good
-		must(t, await(patience, listener.URI()+" hears "+speaker.URI(), func() error {
-			s, err := listener.Hear()
-			if err == nil && (!s.Is(speaker.Tone()) || s.Heard < before.Heard+window) {
-				err = fmt.Errorf("heard %v, then %v; want %v Hz", before, s, speaker.Tone())
-			}
-			return err
-		}))
-	}
+	hears(t, a, b)
+	hears(t, b, a)
+}
+
+// hears waits until one hears the other, in audio that comes from now on.
+func hears(t *testing.T, listener, speaker party) {
+	t.Helper()
+	before, _ := listener.Hear() // nothing yet is as good
+	must(t, await(patience, listener.URI()+" hears "+speaker.URI(), func() error {
+		s, err := listener.Hear()
+		if err == nil && (!s.Is(speaker.Tone()) || s.Heard < before.Heard+window) {
+			err = fmt.Errorf("heard %v, then %v; want %v Hz", before, s, speaker.Tone())
+		}
+		return err
+	}))
 }
 
 // carried is how many RTP packets Weir has had from and sent to all parties of its only call.

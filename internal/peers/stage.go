@@ -202,7 +202,7 @@ func (s *Stage) AwaitNoCalls() error {
 	return await(patience, "Weir forgets the call", func() error {
 		calls, err := s.Calls()
 		if err == nil && len(calls) > 0 {
-			err = fmt.Errorf("Weir still has %d calls", len(calls))
+			err = fmt.Errorf("it still has %d", len(calls))
 		}
 		return err
 	})

@@ -1,0 +1,162 @@
+package peers
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+)
+
+func chromium(t *testing.T, side Side, tone float64) *Chromium {
+	t.Helper()
+	c, err := NewChromium(side, tone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("--- chromium\n%s", c.tail(40))
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// browser opens a page that can call and be called.
+func browser(t *testing.T, side Side, c *Chromium) (*Client, *Page) {
+	t.Helper()
+	page, err := c.NewPage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := NewClient(side, Browser, page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			stats, err := page.Stats()
+			t.Logf("--- browser\n%+v %v", stats, err)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return client, page
+}
+
+// settled waits until the browser says that it has a path to Weir and keys for it, and checks which.
+func settled(t *testing.T, p *Page) Stats {
+	t.Helper()
+	var s Stats
+	must(t, await(patience, "the browser is connected", func() (err error) {
+		s, err = p.Stats()
+		if err == nil && (s.Connection != "connected" || s.DTLS != "connected" || s.Remote == "") {
+			err = fmt.Errorf("it says %+v", s)
+		}
+		return err
+	}))
+	if addr, err := netip.ParseAddrPort(s.Remote); err != nil || addr.Addr().String() != ProxyWest || s.Cipher == "" {
+		t.Errorf("the browser is not connected to Weir: %+v, %v", s, err)
+	}
+	return s
+}
+
+func TestBrowser(t *testing.T) {
+	s := stage(t, "chromium", "baresip")
+	c := chromium(t, s.West, LowTone)
+
+	for _, test := range []struct {
+		name          string
+		callee        Kind
+		codecs        []string
+		wants, cipher string
+	}{
+		{"calls RTP with Opus", Plain, []string{opus, pcmu}, "audio/opus", ""},
+		{"calls RTP with PCMU", Plain, []string{pcmu}, "audio/PCMU", ""},
+		{"calls SDES", SDES, []string{pcmu}, "audio/PCMU", ""},
+		{"calls DTLS-SRTP without ICE", DTLS, []string{opus}, "audio/opus", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			phone := baresip(t, s.East, test.callee, HighTone, test.codecs...)
+			client, page := browser(t, s.West, c)
+			must(t, client.Call(phone.URI()))
+			must(t, phone.AwaitCall())
+			settled(t, page)
+			talk(t, client, phone)
+			if stats, err := page.Stats(); err != nil || stats.Codec != test.wants {
+				t.Errorf("the browser hears %q, want %q; %v", stats.Codec, test.wants, err)
+			}
+			must(t, client.HangUp())
+			must(t, phone.AwaitEnd())
+			must(t, s.AwaitNoCalls())
+		})
+	}
+
+	t.Run("restarts ICE", func(t *testing.T) {
+		phone := baresip(t, s.East, Plain, HighTone, opus)
+		client, page := browser(t, s.West, c)
+		must(t, client.Call(phone.URI()))
+		before := settled(t, page)
+		talk(t, client, phone)
+		must(t, client.Renew(true))
+		after := settled(t, page)
+		if after.Ufrag == before.Ufrag {
+			t.Errorf("the user name fragment is still %s", after.Ufrag)
+		}
+		talk(t, client, phone)
+		// What was under way while the path changed came as well.
+		if after, err := page.Stats(); err != nil || after.PacketsLost > 0 {
+			t.Errorf("%d packets lost, %v", after.PacketsLost, err)
+		}
+		must(t, client.HangUp())
+		must(t, s.AwaitNoCalls())
+	})
+
+	t.Run("is held and resumed", func(t *testing.T) {
+		phone := baresip(t, s.East, Plain, HighTone, opus)
+		client, page := browser(t, s.West, c)
+		must(t, client.Call(phone.URI()))
+		settled(t, page)
+		talk(t, client, phone)
+		must(t, phone.Hold(true))
+		halt(t, s)
+		must(t, phone.Hold(false))
+		run(t, s)
+		hears(t, client, phone)
+		must(t, phone.HangUp())
+		must(t, client.AwaitEnd())
+		must(t, s.AwaitNoCalls())
+	})
+
+	t.Run("holds and resumes", func(t *testing.T) {
+		phone := baresip(t, s.East, Plain, HighTone, opus)
+		client, page := browser(t, s.West, c)
+		must(t, client.Call(phone.URI()))
+		settled(t, page)
+		talk(t, client, phone)
+		must(t, page.Direct("inactive"))
+		must(t, client.Renew(false))
+		halt(t, s)
+		must(t, page.Direct("sendrecv"))
+		must(t, client.Renew(false))
+		run(t, s)
+		hears(t, client, phone)
+		must(t, client.HangUp())
+		must(t, phone.AwaitEnd())
+		must(t, s.AwaitNoCalls())
+	})
+
+	t.Run("answers RTP", func(t *testing.T) {
+		client, page := browser(t, s.West, c)
+		phone := baresip(t, s.East, Plain, HighTone, opus, pcmu)
+		must(t, phone.Call(client.URI()))
+		must(t, client.AwaitCall())
+		settled(t, page)
+		talk(t, client, phone)
+		must(t, phone.HangUp())
+		must(t, client.AwaitEnd())
+		must(t, s.AwaitNoCalls())
+	})
+}
