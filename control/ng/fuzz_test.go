@@ -92,7 +92,7 @@ func FuzzOfferAnswer(f *testing.F) {
 			f.Fatalf("%s: %v", file, err)
 		}
 		last := c.Steps[len(c.Steps)-1]
-		f.Add(strings.ReplaceAll(c.Steps[0].In, "\n", "\r\n"), strings.ReplaceAll(last.In, "\n", "\r\n"), "replace-origin generate-mid")
+		f.Add(strings.ReplaceAll(c.Steps[0].In, "\n", "\r\n"), strings.ReplaceAll(last.In, "\n", "\r\n"), flagString(c.Steps[0].Keys))
 	}
 	f.Fuzz(func(t *testing.T, offer, answer, flags string) {
 		say := func(command, sdp, flags string) ngproto.Dict {
@@ -139,6 +139,23 @@ func FuzzOfferAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// flagString says keys as rtpp-flags, but for those that name the call and its parties.
+func flagString(keys ngproto.Dict) string {
+	var words []string
+	for _, e := range keys {
+		switch {
+		case strings.HasSuffix(e.Key, "-tag"):
+		case e.Value.Kind() == ngproto.KindDict:
+			words = append(words, e.Key+"=["+flagString(e.Value.Dict())+"]")
+		case e.Value.Kind() == ngproto.KindList:
+			words = append(words, e.Key+"=["+strings.Join(e.Value.Strings(), " ")+"]")
+		default:
+			words = append(words, e.Key+"="+e.Value.Text())
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // exchange writes bytes to a connection, says that there are no more, and returns all that comes back.
