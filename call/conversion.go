@@ -38,7 +38,7 @@ type Conversion struct {
 // and time stamps of what it makes have to agree with what passes. If the sink is sent events or noise that the source does not
 // send, every codec that carries audio is Transcode, even between equal formats, so that tones and silence are found.
 func (p *Plan) Conversions(source, sink *Media) []Conversion {
-	var all []Conversion
+	all := make([]Conversion, 0, len(source.Sends))
 	for i := range source.Sends {
 		all = append(all, p.conversion(source, sink, &source.Sends[i]))
 	}

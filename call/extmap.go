@@ -149,6 +149,9 @@ func freeID(list []sdp.ExtMap) uint8 {
 // extensionMap returns what must become of the header extensions of packets from one party to another, nil when they may
 // pass as they come: what nobody has agreed on is not ours to take out.
 func extensionMap(from, to *Media) *rtp.ExtensionMap {
+	if !from.Bundled && !to.Bundled && from.Mid == to.Mid && len(from.ext.agreed)+len(to.ext.agreed) == 0 {
+		return nil
+	}
 	m := &rtp.ExtensionMap{TwoByte: !to.ext.oneByte}
 	if from.Bundled || to.Bundled || from.Mid != to.Mid {
 		m.ID, m.Value = to.ext.id(midURI), to.Mid

@@ -321,10 +321,16 @@ func (p *Plan) components(visit func(party *Party, index int, m *Media, c *Compo
 			if m.RTCP.Leg != nil && !m.carried(i) {
 				visit(party, i, m, &m.RTCP, true)
 			}
-			for k, c := range [...]Component{m.RTP, m.RTCP} {
-				if c.Leg, c.Alternates = m.spare[k], nil; c.Leg != nil {
-					visit(party, i, m, &c, k == 1)
+			for k, leg := range m.spare {
+				if leg == nil {
+					continue // few have one, and the copy that is visited costs memory
 				}
+				c := m.RTP
+				if k == 1 {
+					c = m.RTCP
+				}
+				c.Leg, c.Alternates = leg, nil
+				visit(party, i, m, &c, k == 1)
 			}
 		}
 	}

@@ -68,10 +68,6 @@ func (r *churn) measure(ctx context.Context, logger *slog.Logger, s subject, wei
 		return err
 	}
 	defer func() { err = errors.Join(err, proxy.Close()) }()
-	idle, err := proxy.daemon.descriptors()
-	if err != nil {
-		return err
-	}
 	made := 0
 	cycle := func(n int) error {
 		for end := made + n; made < end; made += churnBatch {
@@ -82,10 +78,7 @@ func (r *churn) measure(ctx context.Context, logger *slog.Logger, s subject, wei
 			if err := proxy.daemon.client.setUp(calls); err != nil {
 				return proxy.daemon.explain(err)
 			}
-			if err := proxy.daemon.client.hangUp(calls); err != nil {
-				return proxy.daemon.explain(err)
-			}
-			if err := proxy.daemon.closeSockets(ctx, idle); err != nil {
+			if err := proxy.hangUp(calls); err != nil {
 				return err
 			}
 		}
@@ -107,26 +100,6 @@ func (r *churn) measure(ctx context.Context, logger *slog.Logger, s subject, wei
 	r.judge()
 	logger.Info("made and deleted", "calls", r.Cycles, "left", strings.Join(r.Left, ", "))
 	return nil
-}
-
-// closeSockets waits until the process has about as few descriptors as it had without calls. On one CPU at real-time priority
-// the threads that close them wait for those that answer.
-func (d *daemon) closeSockets(ctx context.Context, idle int) error {
-	const few = 16
-	for end := time.Now().Add(startPatience); ; {
-		n, err := d.descriptors()
-		if err != nil || n <= idle+few {
-			return err
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("%d descriptors are still open without calls, %d were at the start", n, idle)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Millisecond):
-		}
-	}
 }
 
 // judge names what there is more of. Memory and goroutines move by themselves: a quarter and a few are allowed for.

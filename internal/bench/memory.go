@@ -102,8 +102,8 @@ func (s *signalling) descriptorsPerCall() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := s.daemon.client.hangUp(calls); err != nil {
-		return 0, s.daemon.explain(err)
+	if err := s.hangUp(calls); err != nil {
+		return 0, err
 	}
 	return float64(after-before) / probeCalls, nil
 }

@@ -124,8 +124,8 @@ func measureDelay(ctx context.Context, s subject, p plan) (all []time.Duration, 
 		if err != nil {
 			return nil, proxy.daemon.explain(err)
 		}
-		if err := proxy.daemon.client.hangUp(calls); err != nil {
-			return nil, proxy.daemon.explain(err)
+		if err := proxy.hangUp(calls); err != nil {
+			return nil, err
 		}
 		if n > 0 { // the first calls of a process find its memory cold
 			all = append(all, took...)

@@ -13,6 +13,7 @@ type signalling struct {
 	rig     *rig
 	daemon  *daemon
 	batches int // so far; call-ids must not repeat
+	idle    int // descriptors without calls
 }
 
 // rate is what one run of signalling measured.
@@ -31,7 +32,11 @@ func newSignalling(s subject) (*signalling, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return &signalling{rig: r, daemon: d}, nil
+	idle, err := d.descriptors()
+	if err != nil {
+		return nil, errors.Join(err, d.Close(), r.Close())
+	}
+	return &signalling{rig: r, daemon: d, idle: idle}, nil
 }
 
 // run sets up n calls against the clock, then deletes them.
@@ -53,14 +58,32 @@ func (s *signalling) run(n int) (rate, error) {
 	if err != nil {
 		return rate{}, err
 	}
-	if err := s.daemon.client.hangUp(calls); err != nil {
-		return rate{}, s.daemon.explain(err)
+	if err := s.hangUp(calls); err != nil {
+		return rate{}, err
 	}
 	return rate{
 		perSecond:   float64(n) / elapsed.Seconds(),
 		proxyShare:  (proxy - proxyBefore).Seconds() / elapsed.Seconds(),
 		clientShare: client.Seconds() / elapsed.Seconds(),
 	}, nil
+}
+
+// hangUp deletes calls and waits until their sockets are closed, which a proxy may do after it has answered: the next calls
+// are not to pay for it.
+func (s *signalling) hangUp(calls []call) error {
+	if err := s.daemon.client.hangUp(calls); err != nil {
+		return s.daemon.explain(err)
+	}
+	const few = 16
+	for end := time.Now().Add(startPatience); ; time.Sleep(time.Millisecond) {
+		n, err := s.daemon.descriptors()
+		if err != nil || n <= s.idle+few {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%d descriptors are still open without calls, %d were at the start", n, s.idle)
+		}
+	}
 }
 
 // ownTime is the CPU time of this process so far.
