@@ -188,3 +188,24 @@ func testCertificate(t testing.TB, cfg CertificateConfig) *Certificate {
 	}
 	return certificateOf[cfg]
 }
+
+func TestHelloGoesOutAsDTLS10(t *testing.T) {
+	hello := append([]byte{handshakeRecord, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, handshakeHeaderSize}, clientHello)
+	hello = append(hello, make([]byte, handshakeHeaderSize-1)...)
+	other := append([]byte(nil), hello...)
+	other[recordHeaderSize] = serverHello
+	var sent [][]byte
+	p := newPipe(func(d []byte) { sent = append(sent, d) }, func() {})
+	defer p.Close()
+	for _, d := range [][]byte{hello, other} {
+		if n, err := p.WriteTo(d, nil); n != len(d) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if len(sent) != 2 || sent[0][2] != 0xff || sent[1][2] != 0xfd {
+		t.Errorf("sent %x, want DTLS 1.0 for the hello alone", sent)
+	}
+	if hello[2] != 0xfd {
+		t.Error("the caller's bytes are changed")
+	}
+}
