@@ -85,7 +85,7 @@ func TestRandomDialogues(t *testing.T) {
 		t.Fatal(err)
 	}
 	plane, err := media.New(media.Config{Quarantine: -1, Workers: 1, Interfaces: []media.Interface{{Name: "caller", Addresses: []media.Address{
-		{IP: loopback, PortMin: 43000, PortMax: 44999}, {IP: netip.IPv6Loopback(), PortMin: 43000, PortMax: 44999},
+		{IP: loopback, PortMin: 39000, PortMax: 39999}, {IP: netip.IPv6Loopback(), PortMin: 39000, PortMax: 39999},
 	}}}})
 	if err != nil {
 		t.Fatal(err)
