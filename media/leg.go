@@ -45,6 +45,7 @@ type Leg struct {
 	seen       *plan
 	learn      learner
 	loop       loop
+	astray     astray
 	due        time.Duration // when to report next
 	reportSSRC uint32        // of receiver reports of ours; 0 before the first
 

@@ -147,3 +147,28 @@ func TestSTUNWithoutAnAgentIsDropped(t *testing.T) {
 	alice.run()
 	r.until("a check is dropped", func() bool { return a.Stats().Drops[DropSTUN] > 0 })
 }
+
+func TestMediaFollowsAPeerThatKeepsToAnotherAuthenticatedAddress(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	selected, other := netip.MustParseAddrPort("192.0.2.1:4000"), netip.MustParseAddrPort("192.0.2.1:4002")
+	a.setRoute(&route{via: a, to: newEndpoint(selected)})
+	for _, step := range []struct {
+		at   time.Duration
+		from netip.AddrPort
+		to   netip.AddrPort
+	}{
+		{0, selected, selected},
+		{1, other, selected},
+		{learnWindow, selected, selected}, // back again: no more than a packet that went astray
+		{learnWindow + 1, other, selected},
+		{2 * learnWindow, other, selected},
+		{2*learnWindow + 1, other, other},
+		{2*learnWindow + 2, selected, other},
+	} {
+		a.follow(a, step.from, step.at)
+		if got := a.route.Load().to.addr; got != step.to {
+			t.Fatalf("at %v, with a packet from %v, media goes to %v, want %v", step.at, step.from, got, step.to)
+		}
+	}
+}

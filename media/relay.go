@@ -58,7 +58,7 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 			return
 		}
 	}
-	if !w.admit(l, p, from, sealed) {
+	if !w.admit(l, p, came, from, sealed) {
 		return
 	}
 	hearers := &p.audience
@@ -166,9 +166,10 @@ func (l *Leg) stranger(p *plan, from netip.AddrPort) bool {
 }
 
 // admit checks the source of a packet and learns from it.
-func (w *worker) admit(l *Leg, p *plan, from netip.AddrPort, sealed bool) bool {
+func (w *worker) admit(l *Leg, p *plan, came *Leg, from netip.AddrPort, sealed bool) bool {
 	if allowed := l.allowed.Load(); allowed != nil {
 		if slices.Contains(*allowed, from) {
+			l.follow(came, from, w.now)
 			return true
 		}
 		w.refuse(l, from)

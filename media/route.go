@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // route is how the packets of a leg leave: by a leg of the same media, its own or one on another address. It is immutable.
@@ -62,6 +63,27 @@ func (l *Leg) allow(source netip.AddrPort) {
 			l.plane.offload.changed(l)
 			return
 		}
+	}
+}
+
+// astray is where a peer sends from that ICE has not selected.
+type astray struct {
+	from  netip.AddrPort
+	since time.Duration
+}
+
+// follow sends media to where it comes from, if that is an address that ICE has authenticated and the peer keeps to it: some
+// change their way without a word. The worker calls it.
+func (l *Leg) follow(came *Leg, from netip.AddrPort, now time.Duration) {
+	r := l.route.Load()
+	switch {
+	case r == nil || r.to.addr == from:
+		l.astray = astray{}
+	case l.astray.from != from:
+		l.astray = astray{from, now}
+	case now-l.astray.since >= learnWindow:
+		l.astray = astray{}
+		l.setRoute(&route{via: came, to: newEndpoint(from)})
 	}
 }
 
