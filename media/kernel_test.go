@@ -4,9 +4,11 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/weir-media/weir/fastpath"
 	"github.com/weir-media/weir/internal/netrig"
+	"github.com/weir-media/weir/rtp"
 )
 
 // wire is a proxy between two hosts, each on its own link.
@@ -89,7 +91,7 @@ func TestCallMovesToTheRealKernelAndBack(t *testing.T) {
 			}
 			if err := w.proxy.Do(func() error {
 				r = newRig(t, func(cfg *Config) {
-					cfg.FastPath = kernel
+					cfg.FastPath, cfg.RTCPInterval = kernel, 10*time.Millisecond
 					cfg.Interfaces = []Interface{
 						{Name: "caller", Addresses: []Address{{IP: w.proxyAddrs[0]}}},
 						{Name: "callee", Addresses: []Address{{IP: w.proxyAddrs[1]}}},
@@ -153,11 +155,29 @@ func TestCallMovesToTheRealKernelAndBack(t *testing.T) {
 					t.Errorf("%v: last packets at %v and %v, now is %v", l.Local(), st.LastKernel, st.LastUser, Now())
 				}
 			}
+			for _, l := range []*Leg{a, b} {
+				s := l.Streams()
+				if len(s) != 1 || s[0].Packets != sent || s[0].Bytes != sent*172 || s[0].Lost != 0 || s[0].Sequence != sent {
+					t.Errorf("%v: streams %+v, want one of %d packets", l.Local(), s, sent)
+				}
+			}
 			if st := a.Stats(); st.Refused != 20 {
 				t.Errorf("refused %d foreign packets, want 20", st.Refused)
 			}
 			if tot := r.Totals(); tot.Kernel.Packets+tot.Userspace.Packets != 2*sent || tot.Refused != 20 {
 				t.Errorf("totals: %+v", tot)
+			}
+
+			bs.ReportBy = b
+			b.Apply(bs)
+			var walk rtp.Compound
+			var p rtp.Packet
+			var report rtp.Report
+			if walk.Reset(bob.receive()); !walk.Next(&p) || report.Parse(p) != nil {
+				t.Fatalf("bob has no report but %+v", p)
+			}
+			if !report.Sender || report.Info.Packets != sent || len(report.Reports) != 1 || report.Reports[0].HighestSeq != sent {
+				t.Errorf("bob has %+v", report)
 			}
 		})
 	}

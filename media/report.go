@@ -198,9 +198,12 @@ func since(at time.Duration, delay uint32, now time.Duration) time.Duration {
 	return max(1, now-at-time.Duration(uint64(delay)*uint64(time.Second)>>16))
 }
 
+// maxRoundTrip is more than any line takes. What claims more has lost track of its clock.
+const maxRoundTrip = time.Minute
+
 // measured notes the round trip between a party and us, 0 when it is not known.
 func (l *Leg) measured(trip time.Duration) {
-	if trip <= 0 {
+	if trip <= 0 || trip > maxRoundTrip {
 		return
 	}
 	l.roundTrip.Store(int64(trip))

@@ -200,6 +200,7 @@ func (l *Leg) resumeLoss() {
 	}
 	if s := l.streams.get(ssrc); s != nil {
 		s.loss.Resume(ssrc, rtp.Extend(uint32(s.last.Load()>>32), seq))
+		s.jitter.Pause()
 	}
 }
 

@@ -44,6 +44,7 @@ type Jitter struct {
 	ssrc    uint32
 	rate    uint32
 	started bool
+	paused  bool
 	transit uint32
 	scaled  uint64 // estimate times 16, in time stamp units
 }
@@ -67,8 +68,15 @@ func (j *Jitter) Update(ssrc, timestamp, rate uint32, arrival time.Duration) {
 		d = -d
 	}
 	j.transit = transit
+	if j.paused {
+		j.paused = false
+		return
+	}
 	j.scaled += uint64(d) - (j.scaled+8)>>4
 }
+
+// Pause says that packets were missed on purpose: the next one is compared with nothing before it.
+func (j *Jitter) Pause() { j.paused = true }
 
 // Units returns the estimate in time stamp units, as RTCP carries it.
 func (j *Jitter) Units() uint32 { return uint32(j.scaled >> 4) }

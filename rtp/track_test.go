@@ -103,3 +103,17 @@ func TestTheHighestSequenceNumberCountsItsWraps(t *testing.T) {
 		}
 	}
 }
+
+func TestAPauseIsNoJitter(t *testing.T) {
+	var j Jitter
+	for i := range 50 {
+		j.Update(1, uint32(160*i), 8000, time.Duration(i)*20*time.Millisecond)
+	}
+	j.Pause()
+	for i := range 50 {
+		j.Update(1, uint32(160*i), 8000, time.Hour+time.Duration(i)*20*time.Millisecond)
+	}
+	if got := j.Duration(); got != 0 {
+		t.Errorf("jitter %v, want none", got)
+	}
+}
