@@ -14,6 +14,9 @@ func (p *Plan) rtcp(s *media.Settings, party *Party, index int, m *Media) {
 	if s.Kind == media.Opaque {
 		return
 	}
+	if sec := &m.Security; s.Sealed && sec.Keying == KeyedSDES && sec.Receive.Suite.Valid() && !sec.Receive.UnauthenticatedRTP {
+		s.Proof = &sec.Receive
+	}
 	s.Rates = p.rates(party, index)
 	if !p.GenerateRTCP {
 		return
@@ -21,7 +24,7 @@ func (p *Plan) rtcp(s *media.Settings, party *Party, index int, m *Media) {
 	s.ReportBy = m.rtcpLeg()
 	if s.Sealed && s.Kind == media.RTCP {
 		// RTP passes as it is, and both sides have the same keys: those are good for reports of our own.
-		s.Sealed, s.Secure = false, true
+		s.Sealed, s.Secure, s.Proof = false, true, nil
 		m.sdesKeys(s)
 	}
 }

@@ -55,8 +55,10 @@ type Config struct {
 	Measure bool
 	MOS     MOS
 
-	now  func() time.Duration // nil: Now
-	poll <-chan time.Time     // when to poll the fast path; nil: each pollInterval
+	// Clock tells the time on CLOCK_MONOTONIC; nil: Now. Tests have one of their own.
+	Clock func() time.Duration
+
+	poll <-chan time.Time // when to poll the fast path; nil: each pollInterval
 }
 
 // withDefaults returns c with defaults filled in.
@@ -76,8 +78,8 @@ func (c Config) withDefaults() Config {
 	if c.RTCPInterval <= 0 {
 		c.RTCPInterval = DefaultRTCPInterval
 	}
-	if c.now == nil {
-		c.now = Now
+	if c.Clock == nil {
+		c.Clock = Now
 	}
 	c.Interfaces = slices.Clone(c.Interfaces)
 	for i := range c.Interfaces {

@@ -135,6 +135,37 @@ func (w *worker) unprotect(l *Leg, p *plan, class rtp.Class, data []byte) (clear
 	return data, false, DropAuth, false
 }
 
+// proof is what a leg tells the peer by whose SRTP packets pass as they are. Only the leg's worker uses it.
+type proof struct {
+	in    *srtp.Inbound
+	found bool // a packet had the keys. Later on the rollover counter is not known, so that others cannot be told apart
+}
+
+// prove tells whether a packet has the keys of Settings.Proof.
+func (w *worker) prove(l *Leg, p *plan, class rtp.Class, data []byte) bool {
+	if have := l.proof.in; have == nil || !have.Params().Equal(*p.Proof) {
+		in, err := srtp.NewInbound(*p.Proof)
+		if err != nil {
+			w.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
+			return false
+		}
+		l.proof.in = in
+	}
+	// The packet goes on as it is, so that it is a copy which is deciphered.
+	packet := append(w.out.room(), data...)
+	var err error
+	if class == rtp.RTCP {
+		_, err = l.proof.in.UnprotectRTCP(packet)
+	} else {
+		_, err = l.proof.in.UnprotectRTP(packet)
+	}
+	if err != nil {
+		return false
+	}
+	l.proof.found = true
+	return true
+}
+
 // protect writes a packet in the room of its place in the outgoing batch as the peer of a leg expects it, unless it expects
 // clear packets. The packet may be in that room already.
 func (w *worker) protect(to *Leg, class rtp.Class, data []byte) (out []byte, why Drop, ok bool) {

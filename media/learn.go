@@ -66,10 +66,11 @@ type learner struct {
 	closed bool          // source is final, but for handover
 
 	before netip.Addr // where the peer was found in an epoch before
-	beside netip.Addr // where it was found by the other leg of the pair
+	beside netip.Addr // where it was found by the leg for RTP, when this is the one for RTCP
 
 	candidate netip.AddrPort // on probation
 	votes     int            // how many more packets it has sent than others
+	voted     time.Duration  // when the latest of them came
 }
 
 // admits tells whether packets of a source pass once learning has closed.
@@ -131,6 +132,9 @@ func (l *learner) see(p *plan, source netip.AddrPort, now time.Duration) (v verd
 		}
 		return foreign, false
 	}
+	if addr := source.Addr(); l.beside.IsValid() && addr != l.beside && addr != p.Signalled.Addr() {
+		return foreign, false
+	}
 	if (p.Muted || p.Open) && !p.Signalled.IsValid() {
 		return accept, false // the peer has not spoken, so nobody can be told from a stranger
 	}
@@ -160,7 +164,7 @@ func (l *learner) weigh(p *plan, source netip.AddrPort, now time.Duration) (v ve
 		if l.source.IsValid() && r <= l.rank && !(p.Handover && r == l.rank) {
 			return refuse, false
 		}
-		if r < rankNear && !l.proves(source) {
+		if r < rankNear && !l.proves(source, now) {
 			return early, false
 		}
 		l.source, l.rank, changed = source, r, true
@@ -179,9 +183,13 @@ func (l *learner) weigh(p *plan, source netip.AddrPort, now time.Duration) (v ve
 // proves counts a packet of a source at an address that nobody has named, and tells whether that is enough to take it for the
 // peer. Whoever tries all ports with a packet or a few of each finds nobody then; a peer behind a NAT that signalling does
 // not know of loses its first packets. The source that sends most wins, whoever was first.
-func (l *learner) proves(source netip.AddrPort) bool {
+func (l *learner) proves(source netip.AddrPort, now time.Duration) bool {
+	if now-l.voted >= learnWindow {
+		l.votes = 0 // scans add up over a silent call otherwise
+	}
+	l.voted = now
 	switch {
-	case source == l.candidate:
+	case source == l.candidate && l.votes > 0:
 		l.votes++
 	case l.votes > 0:
 		l.votes--

@@ -60,6 +60,11 @@ func TestLearning(t *testing.T) {
 			repeat(1, step{time.Second, signalled, accept, signalled, false}),
 			repeat(9, step{time.Second, other, refuse, signalled, false}),
 		)},
+		{"heuristic: scans do not add up", Settings{Signalled: signalled}, slices.Concat(
+			repeat(4, step{0, other, early, none, false}),
+			repeat(4, step{4 * time.Second, other, early, none, false}),
+			repeat(4, step{8 * time.Second, other, early, none, false}),
+		)},
 		{"heuristic: of strangers, one of whom may be the peer behind a NAT, the one that sends most is taken",
 			Settings{Signalled: signalled}, slices.Concat(
 				repeat(3, step{0, other, early, none, false}),

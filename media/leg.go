@@ -46,6 +46,7 @@ type Leg struct {
 	learn      learner
 	loop       loop
 	astray     astray
+	proof      proof
 	due        time.Duration // when to report next
 	reportSSRC uint32        // of receiver reports of ours; 0 before the first
 
@@ -60,6 +61,7 @@ type peer struct {
 	epoch  uint32
 	source *endpoint
 	closed bool
+	named  bool          // at an address that signalling knows of
 	at     time.Duration // when source was chosen
 }
 
@@ -203,6 +205,15 @@ func (l *Leg) source() (from netip.AddrPort, closed bool) {
 		return q.source.addr, q.closed
 	}
 	return netip.AddrPort{}, false
+}
+
+// found returns the address the peer is at when there is little doubt, else the zero value.
+func (l *Leg) found() netip.Addr {
+	from, closed := l.source()
+	if q := l.peer.Load(); closed || q != nil && q.named {
+		return from.Addr()
+	}
+	return netip.Addr{}
 }
 
 // destination returns where packets for the peer go, nil when unknown, and whether that is final. With signalledDoes, or

@@ -100,10 +100,10 @@ func New(cfg Config) (*Plane, error) {
 		return nil, err
 	}
 	p := &Plane{
-		log: cfg.Log, now: cfg.now, handshakes: cfg.Handshakes, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
+		log: cfg.Log, now: cfg.Clock, handshakes: cfg.Handshakes, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
 		interfaces: make(map[string]*logical), legs: make(map[netip.AddrPort]*Leg),
 		interval: cfg.RTCPInterval, measures: cfg.Measure, mos: cfg.MOS, canonicalName: newCanonicalName(),
-		wall: time.Now(), wallAt: cfg.now(),
+		wall: time.Now(), wallAt: cfg.Clock(),
 	}
 	p.handshakes.Profiles = usableProfiles(p.handshakes.Profiles)
 	p.handshaking = dtls.NewPool(p.handshakes.Limit)

@@ -131,6 +131,13 @@ func (w *worker) open(l *Leg, p *plan, class rtp.Class, data []byte, from netip.
 			l.drop(why)
 			return nil, false, false
 		}
+		if p.Proof != nil && !l.learn.closed && p.Learning != LearnOff {
+			// What has no keys that are known here may still be for the hearer, if it comes from where signalling says.
+			if sealed = w.prove(l, p, class, data); !sealed && !l.proof.found && l.learn.rankOf(p, from) < rankNear {
+				l.drop(DropAuth)
+				return nil, false, false
+			}
+		}
 	}
 	if why, ok = w.inspect(p.Kind, class, data); !ok {
 		l.drop(why)
@@ -180,10 +187,8 @@ func (w *worker) admit(l *Leg, p *plan, came *Leg, from netip.AddrPort, sealed b
 	if sealed && p.Learning != LearnOff && !l.learn.closed {
 		changed = l.learn.confirm(from)
 	} else {
-		if !l.learn.closed && l.beside != nil {
-			if q := l.beside.peer.Load(); q != nil && q.closed {
-				l.learn.beside = q.source.addr.Addr()
-			}
+		if !l.learn.closed && p.Kind == RTCP && l.beside != nil {
+			l.learn.beside = l.beside.found()
 		}
 		v, changed = l.learn.see(p, from, w.now)
 	}
@@ -214,7 +219,7 @@ func (w *worker) suppose(l *Leg, from netip.AddrPort) {
 
 // publish tells everybody what the leg's learning has come to.
 func (w *worker) publish(l *Leg, p *plan) {
-	next := &peer{epoch: p.Epoch, closed: l.learn.closed, at: w.now}
+	next := &peer{epoch: p.Epoch, closed: l.learn.closed, named: l.learn.rank >= rankNear, at: w.now}
 	if old := l.peer.Load(); old != nil && old.epoch == p.Epoch && old.source.addr == l.learn.source {
 		next.source, next.at = old.source, old.at
 	} else {

@@ -34,7 +34,7 @@ func newReportRig(t *testing.T, change func(r *reportRig, c *Config)) *reportRig
 	r := &reportRig{seq: make(map[*phone]uint16), bFeedback: true}
 	r.clock.Store(int64(time.Hour))
 	r.rig = newRig(t, func(c *Config) {
-		c.now = func() time.Duration { return time.Duration(r.clock.Load()) }
+		c.Clock = func() time.Duration { return time.Duration(r.clock.Load()) }
 		if change != nil {
 			change(r, c)
 		}

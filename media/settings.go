@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weir-media/weir/rtp"
+	"github.com/weir-media/weir/srtp"
 )
 
 // Kind says what a leg's port is for.
@@ -108,6 +109,9 @@ type Settings struct {
 	Keys Keys
 	// Sealed says that packets are SRTP which nobody here has keys for, so that RTCP cannot be read.
 	Sealed bool
+	// Proof are the peer's keys when its packets are Sealed. The first packet that has them decides the source; before that,
+	// packets without them are taken from addresses that signalling knows of only.
+	Proof *srtp.Params
 	// ReportBy is the leg that our own reports to the peer leave by: the one for RTCP, or this one when the peer muxes.
 	// Those of the peer are then read and go no further, but for feedback, BYE and APP. Nil: RTCP is relayed. Both legs of
 	// a pair have it.
