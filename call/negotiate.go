@@ -363,6 +363,16 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 	return nil
 }
 
+// discardPort is in m= lines whose port is not known yet.
+const discardPort = 9
+
+// unsettled tells whether it is left to ICE where the party is: it trickles, or only says so by the port (RFC 8829, section
+// 5.2.1), as WebRTC libraries do that never name a default candidate.
+func unsettled(s section) bool {
+	said := s.ICEOf(s.session)
+	return said.HasOption("trickle") || said.Ufrag != "" && s.Port == discardPort
+}
+
 // hear stores what a party says about one of its medias.
 func (d *draft) hear(m *Media, s section, req *Request) error {
 	m.Section, m.session = s.Media, s.session
@@ -385,9 +395,9 @@ func (d *draft) hear(m *Media, s section, req *Request) error {
 		return fmt.Errorf("%w: no c= line gives an address", ErrIncompleteSDP)
 	}
 	m.family, m.Looped = familyOf(addr), d.call.manager.cfg.Plane.Owns(addr)
-	// With trickle ICE the unspecified address means "not known yet" (RFC 8840, section 4.1.1), not a hold.
+	// With ICE the unspecified address may mean "not known yet" (RFC 8840, section 4.1.1), not a hold.
 	nowhere := conn.IsZero() || addr.IsUnspecified()
-	if m.held = nowhere && !s.ICEOf(s.session).HasOption("trickle"); m.held {
+	if m.held = nowhere && !unsettled(s); m.held {
 		// Where the party is has not changed: what was learnt stays closed to strangers, and music on hold goes on.
 		return nil
 	}

@@ -25,8 +25,7 @@ type Chromium struct {
 	dir  string
 	tone float64
 
-	out *os.File // commands
-	in  *os.File // replies and events
+	talk conversation // commands, replies and events
 
 	mu      sync.Mutex
 	last    int
@@ -60,20 +59,14 @@ func NewChromium(side Side, tone float64) (c *Chromium, err error) {
 		"--use-file-for-fake-audio-capture="+filepath.Join(c.dir, "tone.wav"))
 	// A home of its own, as it also writes beside its profile.
 	cmd.Env = append(os.Environ(), "HOME="+c.dir, "XDG_CONFIG_HOME="+c.dir, "XDG_CACHE_HOME="+c.dir)
-	commands, out, err := os.Pipe()
-	if err != nil {
+	if c.talk, err = newConversation(); err != nil {
 		return nil, err
 	}
-	in, replies, err := os.Pipe()
-	if err != nil {
-		return nil, errors.Join(err, commands.Close(), out.Close())
-	}
-	c.out, c.in = out, in
-	cmd.ExtraFiles = []*os.File{commands, replies} // descriptors 3 and 4
+	cmd.ExtraFiles = c.talk.its[:] // descriptors 3 and 4
 	c.process, err = start(side.host, c.dir, "chromium", cmd)
-	err = errors.Join(err, commands.Close(), replies.Close())
+	err = errors.Join(err, c.talk.begun())
 	if c.process == nil {
-		return nil, errors.Join(err, out.Close(), in.Close())
+		return nil, errors.Join(err, c.talk.end())
 	}
 	go c.receive()
 	if err == nil {
@@ -87,13 +80,13 @@ func NewChromium(side Side, tone float64) (c *Chromium, err error) {
 
 // Close ends the browser.
 func (c *Chromium) Close() error {
-	return errors.Join(c.process.Close(), c.out.Close(), c.in.Close())
+	return errors.Join(c.process.Close(), c.talk.end())
 }
 
 // receive hands replies to the commands that wait for them, until the browser ends. Messages are JSON objects with a
 // zero byte after each.
 func (c *Chromium) receive() {
-	in := bufio.NewReaderSize(c.in, 1<<20)
+	in := bufio.NewReaderSize(c.talk.in, 1<<20)
 	for {
 		text, err := in.ReadBytes(0)
 		if err != nil {
@@ -128,7 +121,7 @@ func (c *Chromium) do(session, method string, parameters, result any) error {
 	}
 	text, err := json.Marshal(command)
 	if err == nil {
-		_, err = c.out.Write(append(text, 0))
+		_, err = c.talk.out.Write(append(text, 0))
 	}
 	c.mu.Unlock()
 	if err != nil {

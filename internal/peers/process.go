@@ -22,7 +22,8 @@ type process struct {
 	ended chan struct{} // closed with its end
 }
 
-// start starts cmd on a host, in a process group of its own. What it says goes to dir, in a file of that name.
+// start starts cmd on a host, in a process group of its own. What it says goes to dir, in a file of that name; standard output
+// only if it goes nowhere else.
 func start(host *netrig.Host, dir, name string, cmd *exec.Cmd) (*process, error) {
 	p := &process{name: name, log: filepath.Join(dir, name+".log"), cmd: cmd, ended: make(chan struct{})}
 	log, err := os.Create(p.log)
@@ -30,7 +31,9 @@ func start(host *netrig.Host, dir, name string, cmd *exec.Cmd) (*process, error)
 		return nil, err
 	}
 	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
+	if cmd.Stderr = log; cmd.Stdout == nil {
+		cmd.Stdout = log
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := host.Start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -41,6 +44,29 @@ func start(host *netrig.Host, dir, name string, cmd *exec.Cmd) (*process, error)
 	}()
 	return p, nil
 }
+
+// conversation is a pair of pipes to and from a program.
+type conversation struct {
+	out, in *os.File // our ends
+	its     [2]*os.File
+}
+
+// newConversation makes the pipes. What the program reads from and writes to is in its.
+func newConversation() (c conversation, err error) {
+	if c.its[0], c.out, err = os.Pipe(); err != nil {
+		return c, err
+	}
+	if c.in, c.its[1], err = os.Pipe(); err != nil {
+		err = errors.Join(err, c.out.Close(), c.its[0].Close())
+	}
+	return c, err
+}
+
+// begun gives up the program's ends, once it has been started or could not be.
+func (c *conversation) begun() error { return errors.Join(c.its[0].Close(), c.its[1].Close()) }
+
+// end closes ours.
+func (c *conversation) end() error { return errors.Join(c.out.Close(), c.in.Close()) }
 
 // await waits until ready returns nil.
 func (p *process) await(what string, ready func() error) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"os"
 	"time"
 )
@@ -37,12 +38,18 @@ const silence = 0.005
 
 const toneRate = 8000
 
-// toneWAV is a WAVE file with a tone at a third of full scale: mono, 16 bits, 8000 samples per second.
-func toneWAV(hz float64, length time.Duration) []byte {
+// toneSamples is a tone at a third of full scale.
+func toneSamples(hz float64, length time.Duration) []int16 {
 	samples := make([]int16, int(length.Seconds()*toneRate))
 	for i := range samples {
 		samples[i] = int16(math.MaxInt16 / 3 * math.Sin(2*math.Pi*hz*float64(i)/toneRate))
 	}
+	return samples
+}
+
+// toneWAV is a WAVE file with a tone: mono, 16 bits.
+func toneWAV(hz float64, length time.Duration) []byte {
+	samples := toneSamples(hz, length)
 	var out bytes.Buffer
 	out.WriteString("RIFF")
 	for _, v := range []any{
@@ -53,6 +60,30 @@ func toneWAV(hz float64, length time.Duration) []byte {
 		_ = binary.Write(&out, binary.LittleEndian, v) // to memory
 	}
 	return out.Bytes()
+}
+
+// Of G.711 PCMU: what is added to a sample's magnitude, so that its highest bit tells the segment, and the most it can be.
+const muBias, muClip = 0x84, 0x7fff - muBias
+
+// toMu encodes a sample by G.711, table 2.
+func toMu(sample int16) byte {
+	sign, magnitude := byte(0x80), int(sample)
+	if magnitude < 0 {
+		sign, magnitude = 0, -magnitude
+	}
+	magnitude = min(magnitude, muClip) + muBias
+	segment := bits.Len(uint(magnitude)) - 8
+	return sign | ^(byte(segment)<<4|byte(magnitude>>(segment+3))&0xf)&0x7f
+}
+
+// fromMu decodes what toMu has encoded.
+func fromMu(code byte) int16 {
+	segment, step := int(^code>>4&7), int(^code&0xf)
+	magnitude := (step<<3+muBias)<<segment - muBias
+	if code&0x80 == 0 {
+		magnitude = -magnitude
+	}
+	return int16(magnitude)
 }
 
 // wavHeader is how a WAVE file begins that libsndfile writes.

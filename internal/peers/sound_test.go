@@ -29,3 +29,18 @@ func TestSilenceHasNoPitch(t *testing.T) {
 		t.Errorf("heard %v", s)
 	}
 }
+
+func TestPCMUKeepsSamplesWithinAStep(t *testing.T) {
+	for v := math.MinInt16; v <= math.MaxInt16; v++ {
+		got := int(fromMu(toMu(int16(v))))
+		// Steps get larger with the sample; what is above the largest is cut.
+		if d := max(got-v, v-got); d > (max(v, -v)+muBias)/32 && max(v, -v) <= muClip {
+			t.Fatalf("%d comes back as %d", v, got)
+		}
+	}
+	for sample, code := range map[int16]byte{0: 0xff, -1: 0x7f, 32635: 0x80, -32635: 0x00} {
+		if got := toMu(sample); got != code {
+			t.Errorf("%d is %#x, want %#x", sample, got, code)
+		}
+	}
+}
