@@ -79,6 +79,12 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	}
 	if class == rtp.RTCP && !p.Sealed {
 		w.read(l.forRTP(), p, data)
+		if p.ReportBy != nil {
+			if data = w.consume(data); len(data) == 0 {
+				l.drop(DropReported)
+				return
+			}
+		}
 	}
 	if p.LoopCheck && class == rtp.RTP && l.loop.seen(w.plane.seed, data, w.now) {
 		l.drop(DropLoop)
@@ -91,12 +97,6 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	if class == rtp.RTP && hearers.treated != "" {
 		w.treat(l, hearers, s, data)
 		return
-	}
-	if class == rtp.RTCP && p.ReportBy != nil && !p.Sealed {
-		if data = w.consume(data); len(data) == 0 {
-			l.drop(DropReported)
-			return
-		}
 	}
 	if p.Kind == RTCP && class != rtp.RTCP {
 		class = rtp.RTCP // DTLS and ZRTP of the port for RTCP
