@@ -80,13 +80,21 @@ func parseKey(param string) (CryptoKey, error) {
 	if !both && strings.Contains(rest, ":") {
 		lifetime, mki = "", rest
 	}
-	key.Lifetime = lifetime
+	if isLifetime(lifetime) {
+		key.Lifetime = lifetime
+	}
 	if mki != "" {
 		if key.MKI, err = parseMKI(mki); err != nil {
 			return CryptoKey{}, err
 		}
 	}
 	return key, nil
+}
+
+// isLifetime tells whether a text is a number or a power of two. What is not is ignored: it limits nothing that matters.
+func isLifetime(text string) bool {
+	digits := strings.TrimPrefix(text, "2^")
+	return digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 // parseMKI reads "value:length" into the bytes seen in the packets.
