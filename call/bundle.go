@@ -189,6 +189,9 @@ func (m *Media) carried(index int) bool { return m.Bundled && !m.split && m.Carr
 
 // bundle has the medias of each group share the legs of the first one, and all others have their own. Legs are given by share.
 func (p *Party) bundle(groups [][]int) {
+	for _, g := range groups {
+		p.succeed(g[0], groups)
+	}
 	for i, m := range p.Media {
 		carrier := -1
 		for _, g := range groups {
@@ -203,6 +206,22 @@ func (p *Party) bundle(groups [][]int) {
 	}
 }
 
+// succeed has a media that shared the legs of another keep them, now as the carrier of its group: what a group has goes on
+// without the section that began it (RFC 9143, section 7.5.3).
+func (p *Party) succeed(i int, groups [][]int) {
+	m := p.Media[i]
+	if !m.carried(i) {
+		return
+	}
+	before := p.Media[m.Carrier]
+	if before.RTP.Leg != m.RTP.Leg || slices.ContainsFunc(groups, func(g []int) bool { return g[0] == m.Carrier }) {
+		return // they stay with the carrier, or another group has them
+	}
+	m.Link, before.Link = before.Link, nil
+	before.dropLegs()
+	m.Carrier = i
+}
+
 // share gives medias that share legs those of their carrier. The ones they had stay open as long as the party can know of
 // them alone.
 func (p *Party) share() {
@@ -214,7 +233,7 @@ func (p *Party) share() {
 		if m.RTP.Leg != nil && m.RTP.Leg != c.RTP.Leg {
 			m.spare = [2]*media.Leg{m.RTP.Leg, m.RTCP.Leg}
 		}
-		m.RTP.Leg, m.RTCP.Leg, m.Mux = c.RTP.Leg, c.RTCP.Leg, c.Mux
+		m.RTP.Leg, m.RTCP.Leg, m.Mux, m.former = c.RTP.Leg, c.RTCP.Leg, c.Mux, former{}
 		m.RTP.Alternates, m.RTCP.Alternates = c.RTP.Alternates, c.RTCP.Alternates
 		m.Security, m.ICE, m.Link = c.Security, c.ICE, nil // there is one association only
 	}
@@ -226,14 +245,22 @@ func (p *Party) handOver() {
 		m.Bundled = m.Bundled && m.RTP.Leg != nil
 	}
 	for _, g := range p.groups() {
-		for _, i := range g {
-			p.Media[i].Carrier = g[0]
+		first, before := p.Media[g[0]], p.Media[g[0]].Carrier
+		if before == g[0] {
+			continue
+		}
+		first.Link, p.Media[before].Link = p.Media[before].Link, nil
+		for _, m := range p.Media {
+			if m.Bundled && m.Carrier == before {
+				m.Carrier = g[0]
+			}
 		}
 	}
 }
 
 // answerBundle settles which medias share legs when a party has answered.
 func (d *draft) answerBundle(p *Party, req *Request) error {
+	p.handOver()
 	var groups [][]int
 	for _, answered := range p.groupsIn(req.SDP, false) {
 		for _, offered := range p.bundling.offered {
@@ -252,7 +279,7 @@ func (d *draft) answerBundle(p *Party, req *Request) error {
 	}
 	p.bundle(groups)
 	for i, m := range p.Media {
-		if m.Bundled || m.Rejected || !told[i].carried(i) {
+		if m.Bundled || m.Rejected || !told[i].carried(i) || told[i].RTP.Leg == nil {
 			continue
 		}
 		// It was told one port for all and answers apart: it sends to that port, and is sent from one of its own.

@@ -52,6 +52,7 @@ func (d *draft) open(p *Party, m *Media, family int) error {
 	if m.RTP.Leg != nil && familyOf(m.RTP.Leg.Local().Addr()) == family {
 		return nil
 	}
+	m.former = former{} // of another family, or of a section that was refused
 	return d.reopen(p, m, family)
 }
 

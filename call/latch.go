@@ -43,7 +43,12 @@ func (d *draft) latch(to *Party, tm *Media, i int, from *Party, fm *Media, req *
 	before := former{tm.RTP.Leg, tm.RTCP.Leg, tm.latched}
 	family := familyOf(before.rtp.Local().Addr())
 	if tm.latched = remote; tm.ICE.Active() {
+		session := tm.ICE
 		tm.dropLegs() // with ICE it is a restart, which leaves nothing behind
+		tm.ICE = session
+		if tm.ICE.begin(session.Controlling); req.answer {
+			tm.ICE.Remote = session.Remote // the offer that is answered told it
+		}
 		return d.reopen(to, tm, family)
 	}
 	if back := tm.former; back.rtp != nil && back.remote == remote {

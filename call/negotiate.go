@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/sdp"
 )
 
@@ -76,6 +77,9 @@ func (d *draft) offer(req *Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if !from.partnerOf(to) {
+		to.OfferedBy = from.ID // a transfer: who is there already gets somebody else to talk to
+	}
 	if !req.KeepTOS {
 		d.plan.TOS = d.call.manager.cfg.TOS
 		if req.TOS != nil {
@@ -115,6 +119,9 @@ func (d *draft) offeree(from *Party, req *Request) (*Party, error) {
 	}
 	for _, p := range partners {
 		if (p.Tag == "" || req.ToTag == "") && (req.ViaBranch == "" || p.ViaBranch == req.ViaBranch) {
+			if p.Tag == "" {
+				p.Tag = req.ToTag // it may have rung without a description
+			}
 			return p, nil
 		}
 	}
@@ -352,11 +359,12 @@ func (d *draft) answerSection(answerer, offerer *Party, i int, s section, req *R
 		}
 		om.waits = false
 	}
-	// From here on the two talk to each other; branches that also rang hear the offerer no longer.
+	// From here on the two talk to each other; branches that also rang hear the offerer no longer, and who talked to the answerer
+	// before a transfer does not hear that one.
 	for _, p := range d.plan.Parties {
-		if p != answerer {
-			p.forget(func(s Subscription) bool { return !s.Added && s.Ref == Ref{offerer.ID, j} })
-		}
+		p.forget(func(s Subscription) bool {
+			return !s.Added && (p != answerer && s.Ref == Ref{offerer.ID, j} || p != offerer && s.Ref == Ref{answerer.ID, i})
+		})
 	}
 	subscribe(am, Ref{offerer.ID, j})
 	subscribe(om, Ref{answerer.ID, i})
@@ -548,7 +556,7 @@ func (p *Party) at(i int) *Media {
 }
 
 func (m *Media) dropLegs() {
-	m.RTP.Leg, m.RTCP.Leg, m.Twin = nil, nil, twin{}
+	m.RTP.Leg, m.RTCP.Leg, m.Twin, m.former, m.spare = nil, nil, twin{}, former{}, [2]*media.Leg{}
 	m.ICE.end()
 	m.gather()
 }

@@ -1,0 +1,146 @@
+package call_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/sdp"
+)
+
+// used returns how many ports are taken.
+func used(m *call.Manager) int {
+	n := 0
+	for _, p := range m.Config().Plane.Pools() {
+		n += p.Used
+	}
+	return n
+}
+
+// A transfer by SIP: a new party offers to one that is in the call, which answers, or the other way round.
+func TestANewPartyTalksToOneThatIsThere(t *testing.T) {
+	m, _ := newManager(t, nil)
+	must(t)(m.Offer(request(t, "c1", "a", "", describe("127.0.0.1", 4000))))
+	must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", 5000))))
+	carol, bob := newPhone(t), newPhone(t)
+	toBob := must(t)(m.Offer(request(t, "c1", "c", "b", describe("127.0.0.1", carol.port)))).Media()[0].Port
+	toCarol := must(t)(m.Answer(request(t, "c1", "c", "b", describe("127.0.0.1", bob.port)))).Media()[0].Port
+	bob.say(t, toBob, 1)
+	carol.say(t, toCarol, 1)
+	if carol.hears(t, soon) == 0 || bob.hears(t, soon) == 0 {
+		t.Error("the transferred call has no sound")
+	}
+	snap, err := m.Query("c1", "", "b")
+	if err != nil || len(snap.Parties[0].Subscribers) != 1 || snap.Parties[0].Subscribers[0].Party.Tag != "c" {
+		t.Errorf("%v; who was transferred away is heard by %+v", err, snap.Parties[0].Subscribers)
+	}
+	if _, err := m.Offer(request(t, "c1", "b", "c", describe("127.0.0.1", bob.port))); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.Answer(request(t, "c1", "b", "c", describe("127.0.0.1", carol.port))); err != nil {
+		t.Error(err)
+	}
+}
+
+// An offer in a 200 OK, answered in the ACK.
+func TestLateOffer(t *testing.T) {
+	m, _ := newManager(t, nil)
+	alice, bob := newPhone(t), newPhone(t)
+	toAlice := must(t)(m.Offer(request(t, "c1", "b", "a", describe("127.0.0.1", bob.port)))).Media()[0].Port
+	toBob := must(t)(m.Answer(request(t, "c1", "b", "a", describe("127.0.0.1", alice.port)))).Media()[0].Port
+	bob.say(t, toBob, 1)
+	alice.say(t, toAlice, 1)
+	if alice.hears(t, soon) == 0 || bob.hears(t, soon) == 0 {
+		t.Error("no sound")
+	}
+}
+
+func TestPortsOfSectionsThatGoAreGivenBack(t *testing.T) {
+	m, _ := newManager(t, nil)
+	for _, port := range []int{4000, 4002, 4004, 0} {
+		must(t)(m.Offer(request(t, "c1", "a", "", describe("127.0.0.1", port))))
+		must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", port))))
+	}
+	if !eventually(func() bool { return used(m) == 0 }) {
+		t.Errorf("%d ports are in use by a refused section", used(m))
+	}
+}
+
+// What a bundle has goes on without the section that began it.
+func TestBundleOutlivesItsFirstSection(t *testing.T) {
+	const a, v, group, rest = "a=mid:a", "a=mid:v", "a=group:BUNDLE a v", "a=group:BUNDLE v"
+	sound := func(t *testing.T, one, other phone, toOther, toOne uint16) {
+		t.Helper()
+		one.sends(t, toOne, packetOf(97, 1, 0, ""))
+		other.gets(t, toOther, packetOf(97, 1, 0, ""))
+		other.sends(t, toOther, packetOf(97, 2, 0, ""))
+		one.gets(t, toOne, packetOf(97, 2, 0, ""))
+	}
+	both := call.Bundle{Accept: true, Require: true}
+	for _, c := range []struct{ name, answer string }{
+		{"refused by an answer with a group", rest},
+		{"refused by an answer without", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, _ := newManager(t, nil)
+			alice, bob := newPhone(t), newPhone(t)
+			req := request(t, "c1", "a", "", pairOf(group, alice.port, alice.port, a, v))
+			req.Bundle = both
+			told := must(t)(m.Offer(req)).Media()
+			toAlice := must(t)(m.Answer(request(t, "c1", "a", "b", pairOf(c.answer, 0, bob.port, a, v)))).Media()
+			sound(t, alice, bob, told[1].Port, toAlice[1].Port)
+		})
+	}
+	t.Run("given up by the offerer", func(t *testing.T) {
+		m, _ := newManager(t, nil)
+		alice, bob := newPhone(t), newPhone(t)
+		offer := func(group string, audio int) []*sdp.Media {
+			req := request(t, "c1", "a", "", pairOf(group, audio, alice.port, a+"|"+ufrag("a"), v+"|"+ufrag("a")))
+			req.Bundle = both
+			return must(t)(m.Offer(req)).Media()
+		}
+		answer := func(group string, audio int) []*sdp.Media {
+			return must(t)(m.Answer(request(t, "c1", "a", "b", pairOf(group, audio, bob.port, a+"|"+ufrag("b"), v+"|"+ufrag("b"))))).Media()
+		}
+		first := offer(group, alice.port)
+		toAlice := answer(group, bob.port)
+		again := offer(rest, 0)
+		if again[1].Port != first[1].Port || again[1].ICE.Ufrag != first[1].ICE.Ufrag || again[0].Port != 0 {
+			t.Errorf("bob was told port %d, %q, now %d, %q", first[1].Port, first[1].ICE.Ufrag, again[1].Port, again[1].ICE.Ufrag)
+		}
+		last := answer(rest, 0)
+		if last[1].Port != toAlice[1].Port || last[1].ICE.Ufrag != toAlice[1].ICE.Ufrag {
+			t.Errorf("alice was told port %d, %q, now %d, %q", toAlice[1].Port, toAlice[1].ICE.Ufrag, last[1].Port, last[1].ICE.Ufrag)
+		}
+	})
+}
+
+// ufrag writes the credentials of an ICE agent.
+func ufrag(of string) string {
+	return "a=ice-ufrag:" + strings.Repeat(of, 4) + "|a=ice-pwd:" + strings.Repeat(of, 22)
+}
+
+// An ICE session with a party goes on, restarted, where ports change because the other side has moved.
+func TestAMoveRestartsICEAndDoesNotEndIt(t *testing.T) {
+	m, _ := newManager(t, nil)
+	o := call.Options{NoPortLatching: true}
+	say := func(answer bool, port int, more string) *sdp.Media {
+		req := request(t, "ice", "a", "b", describe("127.0.0.1", port)+more)
+		req.Options = o
+		if answer {
+			return must(t)(m.Answer(req)).Media()[0]
+		}
+		return must(t)(m.Offer(req)).Media()[0]
+	}
+	toB := say(false, 4000, iceOffer)
+	toA := say(true, 5000, iceAnswer)
+	if again := say(false, 4002, iceRestart); again.Port == toB.Port || again.ICE.Ufrag == "" || again.ICE.Ufrag == toB.ICE.Ufrag {
+		t.Errorf("the answerer was told %d, %v, now %d, %v", toB.Port, toB.ICE, again.Port, again.ICE)
+	}
+	if again := say(true, 5002, iceAnswer); again.Port == toA.Port || again.ICE.Ufrag == "" || again.ICE.Ufrag == toA.ICE.Ufrag {
+		t.Errorf("the offerer was told %d, %v, now %d, %v", toA.Port, toA.ICE, again.Port, again.ICE)
+	}
+	if got := media0(t, m, "a").ICE.Remote.Credentials.Ufrag; got != "cccc" {
+		t.Errorf("the offerer's name is %q, want cccc", got)
+	}
+}
