@@ -179,3 +179,20 @@ func TestAnotherAssociationBringsOtherKeys(t *testing.T) {
 		before = a.cipher.Load()
 	}
 }
+
+func TestAPeerHearsOfTheEndThoughTheLegIsClosedNext(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	ours, link := newCertificate(t), r.NewLink()
+	alice := newSecureParty(t, a, dtls.Active, ours)
+	a.Apply(Settings{Signalled: alice.addr(), Link: link, Secure: true})
+	err := link.Apply(LinkConfig{RTP: []*Leg{a}, DTLS: &DTLS{Certificate: ours, Role: dtls.Passive, Remote: alice.fingerprints()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice.key()
+	r.until("the leg has keys", func() bool { return a.cipher.Load() != nil })
+	link.Close()
+	a.Close()
+	r.until("the peer hears of it", func() bool { return alice.session.State() == dtls.Closed })
+}

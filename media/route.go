@@ -87,8 +87,8 @@ func (l *Leg) follow(came *Leg, from netip.AddrPort, now time.Duration) {
 	}
 }
 
-// Send sends a packet that is not media by the leg's socket, after those that the worker is busy with. It keeps nothing of
-// pkt, and does not count it.
+// Send sends a packet that is not media by the leg's socket, after those that the worker is busy with, even if the leg is closed
+// next. It keeps nothing of pkt, and does not count it.
 func (l *Leg) Send(pkt []byte, to netip.AddrPort) {
 	if !usable(to, l.local) {
 		l.drop(DropNoDestination)
@@ -96,10 +96,10 @@ func (l *Leg) Send(pkt []byte, to netip.AddrPort) {
 	}
 	data, address := bytes.Clone(pkt), newEndpoint(to)
 	l.worker.do(func() {
-		if l.closed.Load() {
-			return
-		}
 		w := l.worker
+		if w.legs[l.key] != l {
+			return // its socket is closed
+		}
 		w.flush()
 		w.out.via[0], w.out.leg[0], w.out.to[0], w.out.data[0] = l, nil, address, data
 		w.out.n = 1

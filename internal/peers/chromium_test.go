@@ -158,5 +158,12 @@ func TestBrowser(t *testing.T) {
 		must(t, phone.HangUp())
 		must(t, client.AwaitEnd())
 		must(t, s.AwaitNoCalls())
+		must(t, await(patience, "the browser hears from Weir that the call is over", func() error {
+			stats, err := page.Stats()
+			if err == nil && stats.DTLS != "closed" {
+				err = fmt.Errorf("it says %+v", stats)
+			}
+			return err
+		}))
 	})
 }
