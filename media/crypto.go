@@ -21,20 +21,29 @@ func (k Keys) equal(other Keys) bool {
 
 func sameParams(a, b *srtp.Params) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
 
-// cipher is the SRTP state of a leg. Only the leg's worker uses in, whoever sends by the leg uses out, under mu: that is
-// the same worker unless calls were joined, so that nobody waits.
+// cipher is the SRTP state of a leg. Only the leg's worker uses in. It is immutable, but what it refers to is not.
 type cipher struct {
 	keys Keys
 	in   *srtp.Inbound
-	mu   sync.Mutex
-	out  *srtp.Outbound
+	out  *outbound
+}
+
+// outbound protects what leaves by a leg. Whoever sends by the leg uses it, under mu: that is the same worker unless calls
+// were joined, so that nobody waits. It outlives the cipher that it was made for.
+type outbound struct {
+	mu sync.Mutex
+	*srtp.Outbound
 }
 
 // newCipher prepares for keys, going on where the state before was: with an unchanged key all stays, with another the
-// rollover counters do (RFC 3711, section 3.3.1). The leg's worker calls it.
-func newCipher(keys Keys, before *cipher) (*cipher, error) {
+// rollover counters do (RFC 3711, section 3.3.1). Two legs of a pair with the same key have the same state: RTCP goes by the
+// one or, muxed, by the other, and no index may be used twice. The legs' worker calls it.
+func newCipher(keys Keys, before, beside *cipher) (*cipher, error) {
 	if before == nil {
 		before = new(cipher)
+	}
+	if beside == nil {
+		beside = new(cipher)
 	}
 	c := &cipher{keys: keys}
 	var err error
@@ -42,6 +51,8 @@ func newCipher(keys Keys, before *cipher) (*cipher, error) {
 	case keys.In == nil:
 	case before.in != nil && sameParams(keys.In, before.keys.In):
 		c.in = before.in
+	case beside.in != nil && sameParams(keys.In, beside.keys.In):
+		c.in = beside.in
 	default:
 		if c.in, err = srtp.NewInbound(*keys.In); err != nil {
 			return nil, err
@@ -50,19 +61,23 @@ func newCipher(keys Keys, before *cipher) (*cipher, error) {
 			c.in.Import(forNewKey(before.in.Export())...)
 		}
 	}
-	before.mu.Lock()
-	defer before.mu.Unlock()
 	switch {
 	case keys.Out == nil:
 	case before.out != nil && sameParams(keys.Out, before.keys.Out):
 		c.out = before.out
+	case beside.out != nil && sameParams(keys.Out, beside.keys.Out):
+		c.out = beside.out
 	default:
-		if c.out, err = srtp.NewOutbound(*keys.Out); err != nil {
+		out, err := srtp.NewOutbound(*keys.Out)
+		if err != nil {
 			return nil, err
 		}
 		if before.out != nil {
-			c.out.Import(forNewKey(before.out.Export())...)
+			before.out.mu.Lock()
+			defer before.out.mu.Unlock()
+			out.Import(forNewKey(before.out.Export())...)
 		}
+		c.out = &outbound{Outbound: out}
 	}
 	return c, nil
 }
@@ -75,7 +90,8 @@ func forNewKey(states []srtp.State) []srtp.State {
 }
 
 // SetKeys gives the leg other keys, as a handshake does when it has found them. It takes effect after the packets that the
-// worker is busy with. The error is that of srtp.Params.Validate.
+// worker is busy with, and has none if signalling has given keys by then. Keys are not used while Settings.Secure is not set.
+// The error is that of srtp.Params.Validate.
 func (l *Leg) SetKeys(keys Keys) error {
 	for _, p := range []*srtp.Params{keys.In, keys.Out} {
 		if p != nil {
@@ -84,20 +100,26 @@ func (l *Leg) SetKeys(keys Keys) error {
 			}
 		}
 	}
-	l.keyed.Store(true)
-	l.worker.do(func() { l.rekey(keys) })
+	l.worker.do(func() {
+		if p := l.plan.Load(); p == nil || p.Keys == (Keys{}) {
+			l.rekey(keys)
+		}
+	})
 	return nil
 }
 
-// rekey is SetKeys on the worker.
+// rekey is for the worker. What there was for other keys is forgotten, but stays while there is no use for it: an index that
+// was used with a key must not come again.
 func (l *Leg) rekey(keys Keys) {
 	before := l.cipher.Load()
 	if before != nil && before.keys.equal(keys) {
 		return
 	}
-	if keys == (Keys{}) {
-		l.cipher.Store(nil)
-	} else if c, err := newCipher(keys, before); err == nil {
+	var beside *cipher
+	if l.beside != nil {
+		beside = l.beside.cipher.Load()
+	}
+	if c, err := newCipher(keys, before, beside); err == nil {
 		l.cipher.Store(c)
 	} else {
 		l.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
@@ -107,7 +129,7 @@ func (l *Leg) rekey(keys Keys) {
 
 // secured tells why packets of a leg cannot pass as they are; empty when they can.
 func (l *Leg) secured(p *plan) string {
-	if p.Secure || l.cipher.Load() != nil {
+	if p.Secure {
 		return "SRTP"
 	}
 	return ""
@@ -116,9 +138,12 @@ func (l *Leg) secured(p *plan) string {
 // unprotect turns what a leg has received into clear RTP or RTCP in place. Sealed tells whether the packet proves that its
 // sender has the keys.
 func (w *worker) unprotect(l *Leg, p *plan, class rtp.Class, data []byte) (clear []byte, sealed bool, why Drop, ok bool) {
+	if !p.Secure {
+		return data, false, 0, true
+	}
 	c := l.cipher.Load()
 	if c == nil || c.in == nil {
-		return data, false, DropNoKeys, !p.Secure
+		return nil, false, DropNoKeys, false
 	}
 	var err error
 	if class == rtp.RTCP {
@@ -152,6 +177,9 @@ func (w *worker) prove(l *Leg, p *plan, class rtp.Class, data []byte) bool {
 		l.proof.in = in
 	}
 	// The packet goes on as it is, so that it is a copy which is deciphered.
+	if w.out.n == batchSize {
+		w.flush()
+	}
 	packet := append(w.out.room(), data...)
 	var err error
 	if class == rtp.RTCP {
@@ -169,10 +197,15 @@ func (w *worker) prove(l *Leg, p *plan, class rtp.Class, data []byte) bool {
 // protect writes a packet in the room of its place in the outgoing batch as the peer of a leg expects it, unless it expects
 // clear packets. The packet may be in that room already.
 func (w *worker) protect(to *Leg, class rtp.Class, data []byte) (out []byte, why Drop, ok bool) {
+	if p := to.plan.Load(); p == nil || !p.Secure {
+		return data, 0, true
+	}
+	if class != rtp.RTP && class != rtp.RTCP {
+		return nil, DropUnsealed, false
+	}
 	c := to.cipher.Load()
 	if c == nil || c.out == nil {
-		p := to.plan.Load()
-		return data, DropNoKeys, p == nil || !p.Secure
+		return nil, DropNoKeys, false
 	}
 	out = w.out.room()
 	if unsafe.SliceData(out) == unsafe.SliceData(data) {
@@ -183,8 +216,8 @@ func (w *worker) protect(to *Leg, class rtp.Class, data []byte) (out []byte, why
 		}
 		out = append(out, data...)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
 	var err error
 	if class == rtp.RTCP {
 		out, err = c.out.ProtectRTCP(out)

@@ -30,6 +30,7 @@ const (
 	DropReported                  // RTCP reports end here, since others are made here
 	DropFeedback                  // RTCP feedback that the hearer has not asked for
 	DropLoop                      // the packet came again and again
+	DropUnsealed                  // neither SRTP nor SRTCP, to or from a leg that lets nothing else pass
 
 	dropCount
 )
@@ -60,6 +61,7 @@ var dropNames = [dropCount]string{
 	DropReported:      "RTCP is made here",
 	DropFeedback:      "feedback not negotiated",
 	DropLoop:          "loop",
+	DropUnsealed:      "not SRTP",
 }
 
 // String returns the reason in words; the words are a closed set and fit as a metric label.

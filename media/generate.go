@@ -234,6 +234,7 @@ func (w *worker) consume(data []byte) []byte {
 	if rtp.TypesIn(data)&^consumed == 0 {
 		return nil
 	}
+	w.flush() // the one before may be there still
 	w.reader.room = rtp.AppendWithout(w.reader.room[:0], data, consumed)
 	return w.reader.room
 }

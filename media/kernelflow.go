@@ -150,7 +150,9 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 	}
 	sp := sink.plan.Load() // not nil: it has a destination
 	return fastpath.Flow{
-		Local: l.local, Source: source, From: sink.local, To: to.addr, DropForeign: !p.Handover && !p.Open, TOS: sp.TOS,
+		Local: l.local, Source: source, From: sink.local, To: to.addr, TOS: sp.TOS,
+		// ICE may have authenticated other addresses of the peer, too.
+		DropForeign: !p.Handover && !p.Open && l.allowed.Load() == nil,
 	}, sink, reason{}
 }
 

@@ -20,8 +20,7 @@ type Leg struct {
 
 	plan   atomic.Pointer[plan]   // nil until the first Apply
 	peer   atomic.Pointer[peer]   // as learnt; nil until then
-	keyed  atomic.Bool            // keys were given, though cipher may still be nil
-	cipher atomic.Pointer[cipher] // nil while all is in clear; the worker changes it
+	cipher atomic.Pointer[cipher] // nil before the first keys; the worker changes it
 	closed atomic.Bool
 	// shared is set before a leg of another worker may send through this one; closing then takes the long way.
 	shared atomic.Bool
@@ -154,8 +153,7 @@ func (l *Leg) Apply(s Settings) {
 	if old != nil {
 		l.leave(old)
 	}
-	if given := p.Keys != (Keys{}); given || !p.Secure && l.keyed.Load() {
-		l.keyed.Store(given)
+	if p.Keys != (Keys{}) {
 		l.worker.do(func() { l.rekey(p.Keys) })
 	}
 	if old == nil && p.TOS != 0 || old != nil && p.TOS != old.TOS {

@@ -418,3 +418,14 @@ func TestOverflowOfTheWorkQueueIsMadeUpForByThePoll(t *testing.T) {
 	r.poll()
 	r.inKernel(r.a)
 }
+
+func TestTheKernelLeavesOtherAuthenticatedSourcesToUserspace(t *testing.T) {
+	r := newOffloadRig(t, nil)
+	r.talk(confirmations)
+	r.inKernel(r.a, r.b)
+	r.a.allow(r.alice.addr())
+	r.until("it drops no foreign packets", func() bool {
+		f, ok := r.kernel.flow(r.a)
+		return ok && !f.DropForeign
+	})
+}

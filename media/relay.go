@@ -58,6 +58,10 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 			return
 		}
 	}
+	if p.Secure && class != rtp.RTP && class != rtp.RTCP {
+		l.drop(DropUnsealed) // nobody knows who has sent it
+		return
+	}
 	if !w.admit(l, p, came, from, sealed) {
 		return
 	}
@@ -181,6 +185,13 @@ func (w *worker) admit(l *Leg, p *plan, came *Leg, from netip.AddrPort, sealed b
 		}
 		w.refuse(l, from)
 		return false
+	}
+	if came.local.Addr().Is4() != l.local.Addr().Is4() {
+		// Nothing can be sent there from here. Only ICE could tell by which leg.
+		if !sealed {
+			l.drop(DropEarly)
+		}
+		return sealed
 	}
 	var v verdict
 	var changed bool
@@ -306,10 +317,8 @@ func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool,
 	if data, why, ok = w.transform(s, class, data); !ok {
 		return false, why
 	}
-	if class == rtp.RTP || class == rtp.RTCP {
-		if data, why, ok = w.protect(to, class, data); !ok {
-			return false, why
-		}
+	if data, why, ok = w.protect(to, class, data); !ok {
+		return false, why
 	}
 	n := w.out.n
 	w.out.via[n], w.out.leg[n], w.out.to[n], w.out.data[n] = via, to, address, data

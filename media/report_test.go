@@ -159,6 +159,7 @@ func TestReportsAreMade(t *testing.T) {
 	if got = r.report(r.aliceRTCP); got.SSRC != bobSSRC || len(got.Reports) != 1 || got.Reports[0].SSRC != aliceSSRC {
 		t.Errorf("to alice: %+v", got)
 	}
+	r.settle() // what is sent is counted after it was sent
 	if out := r.bRTCP.Stats().Out; out.Packets != 1 {
 		t.Errorf("sent %+v", out)
 	}

@@ -18,8 +18,8 @@ const maxAllowed = 32
 
 // setRoute sends the leg's packets another way from now on.
 func (l *Leg) setRoute(r *route) {
-	if r != nil && r.via.worker != l.worker {
-		r.via.shared.Store(true)
+	if r != nil && r.via != l {
+		r.via.shared.Store(true) // whoever may send by l may send by it
 	}
 	l.route.Store(r)
 	l.plane.offload.changed(l)

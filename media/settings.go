@@ -103,9 +103,9 @@ type Settings struct {
 	Primary *Leg
 	// LoopCheck has packets dropped that come again and again: the peer may be this plane.
 	LoopCheck bool
-	// Secure lets no packet pass in clear, in either direction.
+	// Secure lets no packet pass in clear, in either direction: nothing but SRTP and SRTCP.
 	Secure bool
-	// Keys are the SRTP keys. When Secure is set and there are none, those of SetKeys stay.
+	// Keys are the SRTP keys, for when Secure is set. When there are none, those before or of SetKeys stay.
 	Keys Keys
 	// Sealed says that packets are SRTP which nobody here has keys for, so that RTCP cannot be read.
 	Sealed bool
