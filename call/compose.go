@@ -96,7 +96,7 @@ type telling struct {
 
 // section writes the section.
 func (t *telling) section() *sdp.Media {
-	if t.fm.Foreign && t.tm.Foreign {
+	if t.fm.Foreign && t.tm.Foreign && !t.tm.Rejected {
 		m := t.said.Clone()
 		m.Conn = t.said.ConnOf(t.fm.session)
 		return m

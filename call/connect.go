@@ -30,10 +30,7 @@ func (m *Manager) Connect(req *ConnectRequest) error {
 		if other.plan.byTag(req.ToTag) == nil {
 			return fmt.Errorf("%w: %q", ErrNoHearer, req.ToTag)
 		}
-		if err := c.absorb(other); err != nil {
-			return err
-		}
-		return c.change(func(d *draft) error { return d.connect(req) })
+		return c.absorb(other, func(d *draft) error { return d.connect(req) })
 	})
 }
 
@@ -241,10 +238,7 @@ func (m *Manager) Inject(req *InjectRequest) error {
 		case to == from:
 			return ErrSelf
 		}
-		if err := c.absorb(source); err != nil {
-			return err
-		}
-		return c.change(func(d *draft) error { return d.plan.inject(req) })
+		return c.absorb(source, func(d *draft) error { return d.plan.inject(req) })
 	})
 }
 

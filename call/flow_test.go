@@ -1,6 +1,7 @@
 package call_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -143,4 +144,50 @@ func TestAMoveRestartsICEAndDoesNotEndIt(t *testing.T) {
 	if got := media0(t, m, "a").ICE.Remote.Credentials.Ufrag; got != "cccc" {
 		t.Errorf("the offerer's name is %q, want cccc", got)
 	}
+}
+
+// A call that cannot be connected to another one stays apart from it.
+func TestFailedConnectMergesNothing(t *testing.T) {
+	m, _ := newManager(t, nil)
+	fax := strings.Replace(describe("127.0.0.1", 4000), "audio 4000 RTP/AVP 0 8", "image 4000 udptl t38", 1)
+	must(t)(m.Offer(request(t, "one", "a", "", describe("127.0.0.1", 4000))))
+	must(t)(m.Offer(request(t, "other", "b", "", fax)))
+	err := m.Connect(&call.ConnectRequest{CallID: "one", Sources: call.Selection{FromTag: "a"}, ToTag: "b", ToCallID: "other"})
+	if !errors.Is(err, call.ErrNoMedia) {
+		t.Errorf("connect: %v", err)
+	}
+	for _, id := range []string{"one", "other"} {
+		if snap, err := m.Query(id, "", ""); err != nil || snap.CallID != id || len(snap.Parties) != 2 {
+			t.Errorf("%s is now %+v, %v", id, snap, err)
+		}
+	}
+}
+
+// Descriptions that ask for odd combinations are answered, not fatal.
+func TestOddCombinations(t *testing.T) {
+	t.Run("a refused section that is not over UDP is accepted", func(t *testing.T) {
+		m, _ := newManager(t, nil)
+		chat := func(port string) string {
+			return strings.Replace(describe("127.0.0.1", 4000), "audio 4000 RTP/AVP 0 8", "message "+port+" TCP/MSRP *", 1)
+		}
+		must(t)(m.Offer(request(t, "c1", "a", "", chat("0"))))
+		if got := must(t)(m.Answer(request(t, "c1", "a", "b", chat("2855")))).Media()[0]; got.Port != 0 {
+			t.Errorf("the answer has port %d", got.Port)
+		}
+	})
+	t.Run("streams listed twice and a bundle", func(t *testing.T) {
+		m, _ := newManager(t, nil)
+		req := request(t, "c1", "a", "", pairOf("", 4000, 4002, "", ""))
+		req.Bundle.Require, req.OSRTP.OfferLegacy, req.Protocol = true, true, sdp.ProtoSAVP
+		if got := must(t)(m.Offer(req)).Media(); len(got) != 2 {
+			t.Errorf("%d sections are offered", len(got))
+		}
+	})
+	t.Run("names for the sections of an offer that is made here", func(t *testing.T) {
+		m, _ := newManager(t, nil)
+		made, err := m.Create(&call.CreateRequest{Request: call.Request{Options: call.Options{GenerateMID: true}}})
+		if err != nil || !strings.Contains(made.SDP, "a=mid:1\r\n") {
+			t.Errorf("%v, %+v", err, made)
+		}
+	})
 }

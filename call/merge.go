@@ -43,31 +43,50 @@ func ownBoth(c, other *Call, fn func(c, other *Call) error) (gone bool, err erro
 
 // merge makes one call of two; both ids mean it from then on. It fails with ErrMerge when a tag is in both, or when there are too many parties.
 func (m *Manager) merge(id, otherID string) error {
-	return m.withBoth(id, otherID, func(c, other *Call) error { return c.absorb(other) })
+	return m.withBoth(id, otherID, func(c, other *Call) error {
+		return c.absorb(other, func(*draft) error { return nil })
+	})
 }
 
-// absorb takes over the parties and ids of another call, which is then gone. The caller owns both.
-func (c *Call) absorb(other *Call) error {
+// absorb takes over the parties and ids of another call, which is then gone, and lets step work on what the two are together. If
+// that fails, both are as they were before. The other call may be this one. The caller owns both.
+func (c *Call) absorb(other *Call, step func(*draft) error) error {
 	if c == other {
-		return nil
+		return c.change(step)
 	}
-	d := c.draft()
-	if err := d.plan.take(other.plan.clone()); err != nil {
+	if len(c.aliases)+len(other.aliases) >= MaxMerged {
+		return fmt.Errorf("%w: more than %d calls", ErrMerge, MaxMerged)
+	}
+	both := c.plan.clone()
+	if err := both.take(other.plan.clone()); err != nil {
 		return err
 	}
-	other.gone = true // before its plan, whose legs are ours now, can be closed
-	other.plan = &Plan{}
+	d := &draft{call: c, plan: both.clone()}
+	defer d.discard() // nothing left to discard after a commit
+	if err := step(d); err != nil {
+		return err
+	}
+	c.plan = both
+	c.inherit(other)
+	d.commit()
+	c.signalled()
+	return nil
+}
+
+// inherit ends another call whose parties have come to this one. The caller owns both.
+func (c *Call) inherit(other *Call) {
+	defer c.manager.move(other, c)
+	other.gone = true
+	other.plan = &Plan{} // its legs are ours now
 	if other.timer != nil {
 		other.timer.Stop()
 	}
-	d.commit()
+	c.early = append(c.early, other.early...)
+	c.early = c.early[max(0, len(c.early)-maxEarly):]
 	if other.created.Before(c.created) {
 		c.created = other.created
 	}
 	c.deleteAt = time.Time{}
-	c.manager.move(other, c)
-	c.signalled()
-	return nil
 }
 
 // take moves the parties of another plan here.

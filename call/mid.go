@@ -58,7 +58,7 @@ func (t *telling) passName() string {
 	}
 }
 
-// said tells whether a description has a section of that name.
+// said tells whether a description, nil where we offer by ourselves, has a section of that name.
 func said(desc *sdp.Description, mid string) bool {
-	return slices.ContainsFunc(desc.Media(), func(m *sdp.Media) bool { return m.Mid == mid })
+	return desc != nil && slices.ContainsFunc(desc.Media(), func(m *sdp.Media) bool { return m.Mid == mid })
 }

@@ -16,6 +16,7 @@ const (
 	MaxSections = 64  // m= sections of a description
 	MaxParties  = 32  // of a call by offers and answers, and as many aliases of each
 	MaxOthers   = 256 // parties of a call that came in by other commands
+	MaxMerged   = 256 // calls that become part of one
 )
 
 // muxAnswer is what the offerer of rtcp-mux will be told when a party answers that was offered it in turn.
@@ -305,7 +306,7 @@ func (d *draft) offerTransport(from, to *Party, fm, tm *Media, s section, req *R
 		return nil
 	}
 	d.secureOffer(fm, tm, s, req)
-	if req.OSRTP.OfferLegacy && tm.Protocol.IsSecure() {
+	if req.OSRTP.OfferLegacy && tm.Protocol.IsSecure() && !tm.Bundled {
 		return d.double(to, tm)
 	}
 	return nil

@@ -31,7 +31,10 @@ func (m *Manager) Fragment(req *Request, answer bool) error {
 		defer d.discard()
 		if d.trickle(f) {
 			d.commit()
-		} else if len(c.early) < maxEarly {
+		} else {
+			if len(c.early) == maxEarly {
+				c.early = slices.Delete(c.early, 0, 1) // what it was for has not come
+			}
 			c.early = append(c.early, f)
 		}
 		c.signalled()
