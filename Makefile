@@ -17,8 +17,8 @@ build: ## Build bin/weir, also linked as bin/rtpengine and bin/rtpengine-ctl
 run: build ## Build and start the daemon on this host, no configuration file needed (ARGS="--interface=eth0 ..." adds options)
 	@bin/weir serve $(ARGS)
 
-demo: ## Place real calls through Kamailio and Weir in network namespaces (CALLS=3 SECONDS=8)
-	@scripts/demo --calls $(CALLS) --seconds $(SECONDS) $(ARGS)
+demo: ## Place real calls through Kamailio and Weir in network namespaces (CALLS=3 SECONDS=8, or WEBRTC=1 for a browser's)
+	@scripts/demo --calls $(CALLS) --seconds $(SECONDS) $(if $(WEBRTC),--webrtc) $(ARGS)
 
 clients: ## Have curl, the npm package rtpengine-client and Kamailio (hold, resume, fork) use Weir
 	@scripts/clients

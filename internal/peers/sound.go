@@ -18,9 +18,9 @@ const (
 
 // Sound is what a party hears.
 type Sound struct {
-	Level float64       // effective, 1 is full scale
-	Pitch float64       // Hz of what is loudest; 0 for silence
-	Heard time.Duration // in all, of which this is the end
+	Level float64       `json:"level"` // effective, 1 is full scale
+	Pitch float64       `json:"pitch"` // Hz of what is loudest; 0 for silence
+	Heard time.Duration `json:"heard"` // in all, of which this is the end
 }
 
 func (s Sound) String() string {
