@@ -85,7 +85,7 @@ func (a *attempt) open(cfg *Config, verify func(der []byte) error) (*dtls.Conn, 
 		return dtls.ClientWithOptions(a.pipe, peer{}, client...)
 	}
 	server := []dtls.ServerOption{
-		dtls.WithClientAuth(dtls.RequireAnyClientCert), dtls.WithInsecureSkipVerifyHello(cfg.Verified),
+		dtls.WithClientAuth(dtls.RequireAnyClientCert), dtls.WithInsecureSkipVerifyHello(cfg.Verified != nil && cfg.Verified()),
 	}
 	for _, o := range options {
 		server = append(server, o)

@@ -219,7 +219,7 @@ func TestPeerStartsAnotherAssociation(t *testing.T) {
 func TestForgedHelloDoesNotLockOutThePeer(t *testing.T) {
 	for _, verified := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			a, b := newParty(t, Config{}), newParty(t, Config{Verified: verified})
+			a, b := newParty(t, Config{}), newParty(t, Config{Verified: func() bool { return verified }})
 			stranger := newParty(t, Config{Certificate: testCertificate(t, CertificateConfig{Key: RSA}), Profiles: []Profile{AES128CM32}})
 			if err := stranger.SetRemote(Active, a.fingerprint()); err != nil {
 				t.Fatal(err)

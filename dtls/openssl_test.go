@@ -211,7 +211,7 @@ func TestOpenSSL(t *testing.T) {
 		{"our last flight is lost", ecdsa, ecdsa, AES128CM80, false, true},
 	} {
 		ours, theirs := testCertificate(t, c.ours), testCertificate(t, c.theirs)
-		cfg := Config{Certificate: ours, Verified: c.verified}
+		cfg := Config{Certificate: ours, Verified: func() bool { return c.verified }}
 		remote := []Fingerprint{theirs.Fingerprint(SHA256)}
 		prepare := func(t *testing.T) *wired {
 			w := newWired(t, cfg)

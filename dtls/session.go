@@ -101,9 +101,9 @@ type Config struct {
 	Ciphers Ciphers
 	// MTU is the length of the longest datagram to be sent, without IP and UDP headers. DefaultMTU when zero.
 	MTU int
-	// Verified says that the peer has shown that it receives what is sent to its address, as ICE does. A passive session
-	// then does without the cookie and its round trip (RFC 6347, section 4.2.1).
-	Verified bool
+	// Verified tells, for a handshake that begins, whether the peer has shown that it receives what is sent to its address, as
+	// ICE does. A passive session then does without the cookie and its round trip (RFC 6347, section 4.2.1). Nil: it has not.
+	Verified func() bool
 	// Timeout limits an attempt once the peer was heard, DefaultTimeout when zero. Retransmit is the time until a flight is first sent again,
 	// DefaultRetransmit when zero.
 	Timeout, Retransmit time.Duration

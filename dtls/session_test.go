@@ -139,7 +139,7 @@ func TestFingerprintDecides(t *testing.T) {
 
 func TestHelloBeforeTheAnswerIsReplayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := newParty(t, Config{Verified: true}), newParty(t, Config{Verified: true})
+		a, b := newParty(t, Config{Verified: always}), newParty(t, Config{Verified: always})
 		join(a, b)
 		if err := a.SetRemote(Active, b.fingerprint()); err != nil {
 			t.Fatal(err)
@@ -323,7 +323,7 @@ func TestNoCommonProfile(t *testing.T) {
 
 func TestOlderVersionIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := newParty(t, Config{}), newParty(t, Config{Verified: true})
+		a, b := newParty(t, Config{}), newParty(t, Config{Verified: always})
 		for _, err := range []error{a.SetRemote(Active, b.fingerprint()), b.SetRemote(Passive, a.fingerprint())} {
 			if err != nil {
 				t.Fatal(err)

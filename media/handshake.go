@@ -27,12 +27,14 @@ type Handshakes struct {
 	Limit    int // handshakes under way at a time, 0: dtls.DefaultPoolLimit
 }
 
-// handshake keeps the DTLS session of one component. Its session may be replaced at any time: the peer may want another.
+// handshake keeps the DTLS session of one component. A peer may want another association at any time; since its hello can be
+// forged, the session before stays until the one for that hello has keys (RFC 6347, section 4.2.8).
 type handshake struct {
 	link      *Link
 	component int
 	running   atomic.Pointer[dtls.Session]
-	heard     atomic.Pointer[route] // where the last DTLS packet came from
+	next      atomic.Pointer[dtls.Session] // that wants to take its place; nil: none
+	heard     atomic.Pointer[route]        // where the last DTLS packet came from
 
 	mu     sync.Mutex
 	agreed DTLS
@@ -41,51 +43,96 @@ type handshake struct {
 
 // apply brings the session in line with what is agreed. Keys of an association before stay in use until a new one has found
 // others.
-func (h *handshake) apply(now DTLS, verified bool) error {
+func (h *handshake) apply(now DTLS) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	before, session := h.agreed, h.running.Load()
+	before, next := h.agreed, h.next.Load()
 	h.agreed = now
-	// A session that is still without keys serves any association: the party's hello may have come before its description.
-	if session != nil && before.Certificate == now.Certificate &&
-		(before.Association == now.Association || session.State() < dtls.Connected) {
-		err := session.SetRemote(now.Role, now.Remote)
-		if err == nil || !errors.Is(err, dtls.ErrFingerprint) {
-			return err
+	serves := func(s *dtls.Session) (ok bool, err error) {
+		// A session that is still without keys serves any association: the party's hello may have come before its description.
+		if s == nil || before.Certificate != now.Certificate ||
+			before.Association != now.Association && s.State() >= dtls.Connected {
+			return false, nil
 		}
+		err = s.SetRemote(now.Role, now.Remote)
+		return !errors.Is(err, dtls.ErrFingerprint), err
 	}
-	return h.begin(verified, nil)
-}
-
-// begin replaces the session. The caller holds mu.
-func (h *handshake) begin(verified bool, hello []byte) error {
-	p := h.link.plane
-	session, err := dtls.NewSession(dtls.Config{
-		Role: h.agreed.Role, Remote: h.agreed.Remote, Certificate: h.agreed.Certificate, Verified: verified,
-		Profiles: p.handshakes.Profiles, Ciphers: p.handshakes.Ciphers, MTU: p.handshakes.MTU, Pool: p.handshaking,
-		Send: h.send, OnKeys: h.keys, OnFail: h.failed, OnClose: h.failed,
-		OnRestart: func(hello []byte) { h.restart(verified, hello) },
-	})
+	switch ok, err := serves(h.running.Load()); {
+	case ok && next != nil && now.Role == dtls.Active:
+		h.drop() // the peer does not begin associations any more
+		return err
+	case ok && next != nil:
+		return errors.Join(err, next.SetRemote(now.Role, now.Remote))
+	case ok:
+		return err
+	}
+	if ok, err := serves(next); ok {
+		h.replace(next)
+		return err
+	}
+	session, err := h.open()
 	if err != nil {
-		return fmt.Errorf("begin a DTLS handshake: %w", err)
+		return err
 	}
-	if old := h.running.Swap(session); old != nil {
-		old.Close()
-	}
-	if hello != nil {
-		session.Handle(hello)
-	}
+	h.drop()
+	h.replace(session)
 	return nil
 }
 
-func (h *handshake) restart(verified bool, hello []byte) {
+// open makes a session. The caller holds mu.
+func (h *handshake) open() (session *dtls.Session, err error) {
+	p := h.link.plane
+	session, err = dtls.NewSession(dtls.Config{
+		Role: h.agreed.Role, Remote: h.agreed.Remote, Certificate: h.agreed.Certificate, Verified: h.verified,
+		Profiles: p.handshakes.Profiles, Ciphers: p.handshakes.Ciphers, MTU: p.handshakes.MTU, Pool: p.handshaking,
+		Send:   h.send,
+		OnKeys: func(k dtls.Keys) { h.keys(session, k) },
+		OnFail: func(err error) { h.gaveUp(session, err) },
+		OnClose: func(err error) {
+			h.failed(err)
+			h.restart(nil) // it may come back
+		},
+		OnRestart: h.restart,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("begin a DTLS handshake: %w", err)
+	}
+	return session, nil
+}
+
+// replace makes a session the one that runs. The caller holds mu.
+func (h *handshake) replace(session *dtls.Session) {
+	h.next.CompareAndSwap(session, nil)
+	if old := h.running.Swap(session); old != nil {
+		old.Close()
+	}
+}
+
+// drop forgets the session that wants to take the place of the one that runs. The caller holds mu.
+func (h *handshake) drop() {
+	if next := h.next.Swap(nil); next != nil {
+		next.Close()
+	}
+}
+
+// restart begins a session for the hello of another association, or for one to come, beside the one that runs.
+func (h *handshake) restart(hello []byte) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ended {
+	// A peer that is to wait for our hello sends none, so that it is somebody else's. A session that waits already is given
+	// all packets.
+	if h.ended || h.agreed.Role == dtls.Active || h.next.Load() != nil {
+		h.mu.Unlock()
 		return
 	}
-	if err := h.begin(verified, hello); err != nil {
+	session, err := h.open()
+	if err == nil {
+		h.next.Store(session)
+	}
+	h.mu.Unlock()
+	if err != nil {
 		h.failed(err)
+	} else if hello != nil {
+		session.Handle(hello)
 	}
 }
 
@@ -93,9 +140,14 @@ func (h *handshake) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ended = true
-	if old := h.running.Swap(nil); old != nil {
-		old.Close()
-	}
+	h.drop()
+	h.replace(nil)
+}
+
+// verified tells whether packets come from where ICE has shown that the peer is.
+func (h *handshake) verified() bool {
+	leg := h.link.view.Load().primary(h.component)
+	return leg != nil && leg.allowed.Load() != nil
 }
 
 // handle takes a DTLS packet that came to a leg.
@@ -103,8 +155,12 @@ func (h *handshake) handle(leg *Leg, pkt []byte, from netip.AddrPort) {
 	if last := h.heard.Load(); last == nil || last.via != leg || last.to.addr != from {
 		h.heard.Store(&route{via: leg, to: newEndpoint(from)})
 	}
-	if session := h.running.Load(); session != nil {
+	session, next := h.running.Load(), h.next.Load()
+	if session != nil {
 		session.Handle(pkt)
+	}
+	if next != nil {
+		next.Handle(pkt)
 	}
 }
 
@@ -123,8 +179,17 @@ func (h *handshake) send(pkt []byte) {
 	}
 }
 
-// keys gives the keys of a finished handshake to the leg.
-func (h *handshake) keys(k dtls.Keys) {
+// keys gives the keys of a session to the leg, unless the session has been replaced meanwhile.
+func (h *handshake) keys(session *dtls.Session, k dtls.Keys) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch session {
+	case h.running.Load():
+	case h.next.Load():
+		h.replace(session)
+	default:
+		return
+	}
 	suite := srtp.SuiteByProfile(uint16(k.Profile))
 	params := func(key, salt []byte) *srtp.Params { return &srtp.Params{Suite: suite, Key: key, Salt: salt} }
 	leg := h.link.view.Load().primary(h.component)
@@ -139,6 +204,16 @@ func (h *handshake) keys(k dtls.Keys) {
 	if r := h.heard.Load(); r != nil && r.via == leg {
 		leg.worker.do(func() { leg.worker.suppose(leg, r.to.addr) })
 	}
+}
+
+// gaveUp is told that a session has failed, perhaps for good.
+func (h *handshake) gaveUp(session *dtls.Session, err error) {
+	h.mu.Lock()
+	if session == h.next.Load() && session.State() == dtls.Failed {
+		h.drop() // and the next hello gets another
+	}
+	h.mu.Unlock()
+	h.failed(err)
 }
 
 func (h *handshake) failed(err error) {

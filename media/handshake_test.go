@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // secureParty is a party that does DTLS-SRTP on the socket of a phone.
 type secureParty struct {
 	*phone
-	session     *dtls.Session
+	session     atomic.Pointer[dtls.Session]
 	certificate *dtls.Certificate
 	sends       *srtp.Outbound
 	receives    *srtp.Inbound
@@ -36,18 +37,7 @@ func newSecureParty(t *testing.T, to *Leg, role dtls.Role, peer *dtls.Certificat
 	s := &secureParty{
 		phone: newPhone(t, loopback4), certificate: newCertificate(t), keyed: make(chan dtls.Keys, 1), media: make(chan []byte, 16),
 	}
-	session, err := dtls.NewSession(dtls.Config{
-		Role: role, Remote: []dtls.Fingerprint{peer.Fingerprint(dtls.SHA256)}, Certificate: s.certificate,
-		Profiles: []dtls.Profile{dtls.AES128GCM},
-		Send: func(pkt []byte) {
-			_, _ = s.conn.WriteToUDPAddrPort(pkt, to.Local()) // what is lost is sent again
-		},
-		OnKeys: func(k dtls.Keys) { s.keyed <- k },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.session = session
+	s.associate(to, role, s.certificate, peer)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -58,18 +48,35 @@ func newSecureParty(t *testing.T, to *Leg, role dtls.Role, peer *dtls.Certificat
 			case err != nil:
 				return
 			case rtp.Classify(buf[:n]) == rtp.DTLS:
-				session.Handle(buf[:n])
+				s.session.Load().Handle(buf[:n])
 			default:
 				s.media <- bytes.Clone(buf[:n])
 			}
 		}
 	}()
 	t.Cleanup(func() {
-		session.Close()
+		s.session.Load().Close()
 		s.conn.Close()
 		<-done
 	})
 	return s
+}
+
+// associate begins an association with a leg, in place of the one before, of which the leg is told nothing.
+func (s *secureParty) associate(to *Leg, role dtls.Role, own, peer *dtls.Certificate) {
+	s.t.Helper()
+	session, err := dtls.NewSession(dtls.Config{
+		Role: role, Remote: []dtls.Fingerprint{peer.Fingerprint(dtls.SHA256)}, Certificate: own,
+		Profiles: []dtls.Profile{dtls.AES128GCM},
+		Send: func(pkt []byte) {
+			_, _ = s.conn.WriteToUDPAddrPort(pkt, to.Local()) // what is lost is sent again
+		},
+		OnKeys: func(k dtls.Keys) { s.keyed <- k },
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.session.Store(session)
 }
 
 func (s *secureParty) fingerprints() []dtls.Fingerprint {
@@ -194,5 +201,87 @@ func TestAPeerHearsOfTheEndThoughTheLegIsClosedNext(t *testing.T) {
 	r.until("the leg has keys", func() bool { return a.cipher.Load() != nil })
 	link.Close()
 	a.Close()
-	r.until("the peer hears of it", func() bool { return alice.session.State() == dtls.Closed })
+	r.until("the peer hears of it", func() bool { return alice.session.Load().State() == dtls.Closed })
+}
+
+func TestAForgedHelloEndsNoAssociation(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	ours, link := newCertificate(t), r.NewLink()
+	defer link.Close()
+	alice := newSecureParty(t, a, dtls.Active, ours)
+	a.Apply(Settings{Signalled: alice.addr(), Link: link, Secure: true})
+	agreed := DTLS{Certificate: ours, Role: dtls.Passive, Remote: alice.fingerprints()}
+	if err := link.Apply(LinkConfig{RTP: []*Leg{a}, DTLS: &agreed}); err != nil {
+		t.Fatal(err)
+	}
+	alice.key()
+	r.until("the leg has keys", func() bool { return a.cipher.Load() != nil })
+	h, keys := link.handshakes[0].Load(), a.cipher.Load()
+	first, genuine := h.running.Load(), alice.session.Load()
+
+	// Mallory's hellos have alice's address, and the certificate is not the one announced.
+	alice.associate(a, dtls.Active, newCertificate(t), ours)
+	mallory := alice.session.Load()
+	r.until("the hello is taken up", func() bool { return h.next.Load() != nil })
+	r.until("mallory gets no further", func() bool { return a.count.failed.Load() > 0 })
+	mallory.Close()
+	if h.running.Load() != first || first.State() != dtls.Connected || genuine.State() != dtls.Connected || a.cipher.Load() != keys {
+		t.Fatal("a forged hello has ended the association")
+	}
+
+	// Alice's own begin another, while that of the forged one is waiting still.
+	alice.associate(a, dtls.Active, alice.certificate, ours)
+	alice.key()
+	r.until("the leg has other keys", func() bool { return a.cipher.Load() != keys })
+	if h.next.Load() != nil || h.running.Load() == first || first.State() != dtls.Closed {
+		t.Error("the association before is not replaced")
+	}
+}
+
+func TestAHelloToAClientBeginsNothing(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	ours, link := newCertificate(t), r.NewLink()
+	defer link.Close()
+	alice := newSecureParty(t, a, dtls.Passive, ours)
+	a.Apply(Settings{Signalled: alice.addr(), Link: link, Secure: true})
+	agreed := DTLS{Certificate: ours, Role: dtls.Active, Remote: alice.fingerprints()}
+	if err := link.Apply(LinkConfig{RTP: []*Leg{a}, DTLS: &agreed}); err != nil {
+		t.Fatal(err)
+	}
+	alice.key()
+	r.until("the leg has keys", func() bool { return a.cipher.Load() != nil })
+	h := link.handshakes[0].Load()
+	first := h.running.Load()
+	h.restart(nil)
+	if h.next.Load() != nil || h.running.Load() != first {
+		t.Error("the peer has been sent another hello because of one that it cannot have sent")
+	}
+}
+
+func TestKeysOfASessionThatWasReplacedAreNotUsed(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	ours, link := newCertificate(t), r.NewLink()
+	defer link.Close()
+	agreed := DTLS{Certificate: ours, Role: dtls.Passive}
+	for n := range uint32(2) {
+		agreed.Association = n
+		if err := link.Apply(LinkConfig{RTP: []*Leg{a}, DTLS: &agreed}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := link.handshakes[0].Load()
+	k := dtls.Keys{
+		Profile: dtls.AES128GCM, ClientKey: make([]byte, 16), ClientSalt: make([]byte, 12),
+		ServerKey: make([]byte, 16), ServerSalt: make([]byte, 12),
+	}
+	last := h.running.Load()
+	link.Close()
+	h.keys(last, k)
+	r.settle()
+	if a.cipher.Load() != nil {
+		t.Error("a handshake that ended after its link has keyed the leg")
+	}
 }

@@ -135,7 +135,7 @@ func (l *Link) applyDTLS(agreed *DTLS) error {
 			h = &handshake{link: l, component: c + 1}
 			l.handshakes[c].Store(h)
 		}
-		errs = append(errs, h.apply(*agreed, l.running.Load() != nil))
+		errs = append(errs, h.apply(*agreed))
 	}
 	return errors.Join(errs...)
 }
