@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/weir-media/weir/dtls"
+	"github.com/weir-media/weir/ice"
 	"github.com/weir-media/weir/srtp"
 )
 
@@ -23,6 +24,7 @@ type call struct {
 	secured        secured
 	keys           keys
 	fingerprint    dtls.Fingerprint // the proxy's
+	own, proxys    ice.Credentials  // where the caller does ICE
 	offer, answer  []byte           // ready to be sent, so that the client has little to do against the clock
 }
 
@@ -43,6 +45,10 @@ func newSecuredCalls(name string, n int, s secured) []call {
 		switch {
 		case s.certificate != nil:
 			crypto = fingerprintLines(s.certificate)
+			if s.ice {
+				c.own = ice.NewCredentials()
+				crypto += iceLines(c.own, c.caller)
+			}
 		case s.suite.Valid():
 			c.keys.ends = srtp.Generate(s.suite)
 			crypto = cryptoLine(1, c.keys.ends)
@@ -117,8 +123,11 @@ func (c *call) encodeOffer(crypto string) []byte {
 }
 
 func (c *call) encodeAnswer(crypto string) []byte {
-	return appendDict(nil, append(c.keying(),
-		"ICE", "remove",
+	pairs := c.keying()
+	if !c.secured.ice {
+		pairs = append(pairs, "ICE", "remove")
+	}
+	return appendDict(nil, append(pairs,
 		"call-id", c.id,
 		"command", "answer",
 		"direction", []string{"callee", "caller"},

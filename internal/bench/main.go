@@ -73,6 +73,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
+	if p.has(partFloods) {
+		if rep.Floods, err = floodStage(ctx, logger, p); err != nil {
+			return err
+		}
+	}
 	rep.compare()
 	if p.json {
 		encoder := json.NewEncoder(stdout)

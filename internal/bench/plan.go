@@ -39,10 +39,11 @@ const (
 	partMemory     = "memory"
 	partChurn      = "churn"
 	partHandshakes = "dtls"
+	partFloods     = "floods"
 )
 
 func allParts() []string {
-	return []string{partRelay, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes}
+	return []string{partRelay, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods}
 }
 
 func (p plan) has(part string) bool { return slices.Contains(p.parts, part) }

@@ -18,6 +18,7 @@ type report struct {
 	Memory     []memory `json:"memory"`     // of calls without packets
 	Churn      []churn  `json:"churn"`      // what is left of many calls
 	Handshakes []result `json:"handshakes"` // per second of the proxy's CPU time
+	Floods     []flood  `json:"floods"`     // bad packets, with a call in progress
 }
 
 // result is the outcome of the runs of one subject.
@@ -143,6 +144,9 @@ func (r *report) problems() (n int) {
 	for _, d := range r.Delay {
 		n += count(d.Problem != "")
 	}
+	for _, f := range r.Floods {
+		n += count(f.Problem != "")
+	}
 	for _, m := range r.Memory {
 		n += count(m.Problem != "")
 	}
@@ -193,6 +197,7 @@ func (r *report) print(w io.Writer) {
 				a.Min, a.Median, a.Max, ratio(a.ToPeer), 100*a.ProxyShare, 100*a.ClientShare)
 		})
 	}
+	r.printFloods(w)
 	for _, list := range r.lists() {
 		for _, a := range list {
 			if a.Problem != "" {
@@ -200,6 +205,19 @@ func (r *report) print(w io.Writer) {
 			}
 		}
 	}
+}
+
+func (r *report) printFloods(w io.Writer) {
+	if len(r.Floods) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nBad packets per second to the ports of a call that loses nothing, and CPU time of the proxy per such packet:")
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "packets\tproxy\tsurvived\tns\tlost at the next rate")
+	for i := range r.Floods {
+		fmt.Fprintln(tw, r.Floods[i].rowOf())
+	}
+	tw.Flush()
 }
 
 func (r *report) printDelay(w io.Writer) {

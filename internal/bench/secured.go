@@ -4,10 +4,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/weir-media/weir/dtls"
+	"github.com/weir-media/weir/ice"
 	"github.com/weir-media/weir/srtp"
 )
 
@@ -16,6 +18,7 @@ type secured struct {
 	suite       srtp.Suite
 	caller      bool              // the caller does; else it is the callee
 	certificate *dtls.Certificate // of the caller, which finds keys by DTLS (RFC 5763); nil: they are in the descriptions (RFC 4568)
+	ice         bool              // the caller does ICE, with RTP and RTCP on one port
 }
 
 // securedPaths are those that are measured.
@@ -104,6 +107,28 @@ func fingerprintOf(sdp string) (dtls.Fingerprint, error) {
 	return dtls.Fingerprint{}, errors.New("the proxy's description has no fingerprint")
 }
 
+// iceLines are the attributes of an end that does ICE with one candidate.
+func iceLines(own ice.Credentials, at netip.AddrPort) string {
+	return "a=rtcp-mux\r\na=ice-ufrag:" + own.Ufrag + "\r\na=ice-pwd:" + own.Pwd + "\r\n" +
+		fmt.Sprintf("a=candidate:1 1 UDP 2130706431 %s %d typ host\r\n", at.Addr(), at.Port())
+}
+
+// credentialsOf reads the proxy's ICE credentials from a description.
+func credentialsOf(sdp string) (c ice.Credentials, err error) {
+	for line := range strings.Lines(sdp) {
+		if value, ok := strings.CutPrefix(line, "a=ice-ufrag:"); ok {
+			c.Ufrag = strings.TrimSpace(value)
+		}
+		if value, ok := strings.CutPrefix(line, "a=ice-pwd:"); ok {
+			c.Pwd = strings.TrimSpace(value)
+		}
+	}
+	if c.Ufrag == "" || c.Pwd == "" {
+		return c, errors.New("the proxy's description has no ICE credentials")
+	}
+	return c, nil
+}
+
 // keys are those of the SRTP between the proxy and the end that speaks it.
 type keys struct{ ends, proxys srtp.Params }
 
@@ -115,7 +140,9 @@ func (c *call) exchange(caller bool, sdp string) error {
 	}
 	if c.secured.certificate != nil {
 		var err error
-		c.fingerprint, err = fingerprintOf(sdp)
+		if c.fingerprint, err = fingerprintOf(sdp); err == nil && c.secured.ice {
+			c.proxys, err = credentialsOf(sdp)
+		}
 		return err
 	}
 	tag, proxys, err := cryptoOf(sdp, c.secured.suite)
