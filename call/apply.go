@@ -9,6 +9,8 @@ import (
 // apply hands every leg of the plan its settings, and every link what is agreed about it.
 func (d *draft) apply() {
 	p := d.plan
+	p.index()
+	defer func() { p.heard = nil }()
 	recrypted := p.recrypted()
 	bundles := make(map[*Media]*media.Bundle) // the same for both legs
 	p.components(func(party *Party, index int, m *Media, c *Component, rtcp bool) {
@@ -63,7 +65,7 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, r
 	}
 	s.Sinks = p.sinks(party, m, Ref{party.ID, index})
 	s.Treatment = p.treatment(party, m, s.Sinks)
-	m.secure(&s, recrypted)
+	m.secure(&s, recrypted && s.Kind != media.Opaque) // what is not RTP has no keys, though the section may have had some
 	p.rtcp(&s, party, index, m)
 	return s
 }
@@ -74,20 +76,16 @@ func (p *Plan) sinks(party *Party, m *Media, r Ref) []media.Sink {
 	if party.Echo == EchoSelf && !m.held {
 		sinks = append(sinks, media.Sink{RTP: m.RTP.Leg, Echo: true})
 	}
-	for _, other := range p.Parties {
-		for _, sink := range other.Media {
-			for i := range sink.Hears {
-				sub := &sink.Hears[i]
-				if sub.Ref != r || !sink.receives(sub) || !sub.Added && party.Echo != EchoOff {
-					continue
-				}
-				to := media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect(), NoFeedback: !sink.Feedback(), Extensions: extensionMap(m, sink)}
-				if sub.OnlyRTCP {
-					to.RTP = nil
-				}
-				sinks = append(sinks, to)
-			}
+	for _, h := range p.hearers(r) {
+		sink, sub := h.media, h.by
+		if !sink.receives(sub) || !sub.Added && party.Echo != EchoOff {
+			continue
 		}
+		to := media.Sink{RTP: sink.RTP.Leg, RTCP: sink.rtcpLeg(), Media: sub.effect(), NoFeedback: !sink.Feedback(), Extensions: extensionMap(m, sink)}
+		if sub.OnlyRTCP {
+			to.RTP = nil
+		}
+		sinks = append(sinks, to)
 	}
 	return sinks
 }

@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -190,4 +191,36 @@ func TestOddCombinations(t *testing.T) {
 			t.Errorf("%v, %+v", err, made)
 		}
 	})
+}
+
+// A call with SRTP on one side turns to fax: what is not RTP passes as it is, and back again.
+func TestFaxInACallWithSRTP(t *testing.T) {
+	m, _ := newManager(t, nil)
+	alice, bob := newPhone(t), newPhone(t)
+	secure := func(port int) string {
+		return strings.Replace(describe("127.0.0.1", port), "RTP/AVP", "RTP/SAVP", 1) + withKeys("a=crypto:1 "+cm80+" inline:K1\r\n")
+	}
+	fax := func(port int) string {
+		return strings.Replace(describe("127.0.0.1", port), fmt.Sprintf("audio %d RTP/AVP 0 8", port), fmt.Sprintf("image %d udptl t38", port), 1)
+	}
+	offer := func(text string, protocol sdp.Protocol) *sdp.Media {
+		req := request(t, "c1", "a", "", text)
+		req.Protocol = protocol
+		return must(t)(m.Offer(req)).Media()[0]
+	}
+	offer(secure(alice.port), sdp.ProtoAVP)
+	must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", bob.port))))
+	toBob := offer(fax(alice.port), sdp.ProtoAVP)
+	toAlice := must(t)(m.Answer(request(t, "c1", "a", "b", fax(bob.port)))).Media()[0]
+	datagram := []byte{0, 1, 1, 6, 0, 0}
+	alice.sends(t, toAlice.Port, datagram)
+	bob.gets(t, toBob.Port, datagram)
+	bob.sends(t, toBob.Port, datagram)
+	alice.gets(t, toAlice.Port, datagram)
+	if back := offer(secure(alice.port), sdp.ProtoAVP); back.Protocol != sdp.ProtoAVP || len(back.Crypto) != 0 {
+		t.Errorf("after the fax the answerer is offered %s with %d keys", back.Protocol, len(back.Crypto))
+	}
+	if back := must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", bob.port)))).Media()[0]; back.Protocol != sdp.ProtoSAVP || len(back.Crypto) != 1 {
+		t.Errorf("after the fax the offerer is answered %s with %d keys", back.Protocol, len(back.Crypto))
+	}
 }

@@ -24,6 +24,7 @@ type Plan struct {
 	lastID     PartyID
 	lastSerial uint32
 	ranks      preferences
+	heard      map[Ref][]hearer // only while legs get their settings
 }
 
 // Party is one end of the call: a tag, or the branch of an offer nobody has answered yet.
@@ -210,17 +211,39 @@ func (p *Plan) media(r Ref) *Media {
 	return party.Media[r.Media]
 }
 
-// hearers returns the medias that hear the one r names, and the parties they belong to.
-func (p *Plan) hearers(r Ref) []Ref {
-	var refs []Ref
+// hearer is a media that hears another one, and by which subscription.
+type hearer struct {
+	media *Media
+	by    *Subscription
+}
+
+// index finds the hearers of all medias at once: in a large conference, to look for those of each would take too long.
+func (p *Plan) index() {
+	p.heard = make(map[Ref][]hearer)
 	for _, party := range p.Parties {
-		for i, m := range party.Media {
-			if m.hears(r) {
-				refs = append(refs, Ref{party.ID, i})
+		for _, m := range party.Media {
+			for i := range m.Hears {
+				s := &m.Hears[i]
+				p.heard[s.Ref] = append(p.heard[s.Ref], hearer{m, s})
 			}
 		}
 	}
-	return refs
+}
+
+// hearers returns the medias that hear the one r names.
+func (p *Plan) hearers(r Ref) []hearer {
+	if p.heard != nil {
+		return p.heard[r]
+	}
+	var all []hearer
+	for _, party := range p.Parties {
+		for _, m := range party.Media {
+			if i := slices.IndexFunc(m.Hears, func(s Subscription) bool { return s.Ref == r }); i >= 0 {
+				all = append(all, hearer{m, &m.Hears[i]})
+			}
+		}
+	}
+	return all
 }
 
 // hears tells whether the media is subscribed to the one r names.

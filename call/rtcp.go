@@ -10,10 +10,10 @@ import (
 // rtcp puts into the settings of a leg what has to do with RTCP: what it may be read with, whether it is made here, and the
 // clock rates that figures of reception need.
 func (p *Plan) rtcp(s *media.Settings, party *Party, index int, m *Media) {
-	s.Sealed = m.Security.Keying != Plain && !s.Secure
 	if s.Kind == media.Opaque {
 		return
 	}
+	s.Sealed = m.Security.Keying != Plain && !s.Secure
 	if sec := &m.Security; s.Sealed && sec.Keying == KeyedSDES && sec.Receive.Suite.Valid() && !sec.Receive.UnauthenticatedRTP {
 		s.Proof = &sec.Receive
 	}

@@ -127,8 +127,8 @@ func (p *Plan) spoken(party *Party, m *Media) func(yield func(*sdp.Codec) bool) 
 	return func(yield func(*sdp.Codec) bool) {
 		index := slices.Index(party.Media, m)
 		said := []*Media{m}
-		for _, r := range p.hearers(Ref{party.ID, index}) {
-			said = append(said, p.media(r))
+		for _, h := range p.hearers(Ref{party.ID, index}) {
+			said = append(said, h.media)
 		}
 		for _, m := range said {
 			if m.Section == nil {
