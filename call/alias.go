@@ -50,5 +50,5 @@ func (p *Party) rename(tag string, keep bool) {
 	if keep && len(p.Aliases) < MaxParties {
 		p.Aliases = append(slices.Clip(p.Aliases), p.Tag)
 	}
-	p.Tag = tag
+	p.Tag = strings.Clone(tag)
 }

@@ -158,10 +158,13 @@ type MeshFlow struct {
 // ErrNoHearer.
 func (m *Manager) Mesh(req *MeshRequest) error {
 	var first string
+	unknown := 0
 	for _, id := range req.CallIDs {
 		switch {
 		case m.lookup(id) == nil:
-			m.cfg.Log.Warn("unknown call-id in a mesh is passed over", "call", id)
+			if unknown++; unknown == 1 { // one line for all
+				m.cfg.Log.Warn("unknown call-ids in a mesh are passed over", "call", id)
+			}
 		case first == "":
 			first = id
 		default:

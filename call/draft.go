@@ -2,6 +2,7 @@ package call
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/weir-media/weir/media"
 )
@@ -32,6 +33,8 @@ func (d *draft) addParty(p *Party) (*Party, error) {
 	if count >= limit {
 		return nil, fmt.Errorf("%w: the call has %d parties, the most it may have", ErrDialogue, limit)
 	}
+	// These outlive the request, whose memory they are part of.
+	p.Tag, p.ViaBranch = strings.Clone(p.Tag), strings.Clone(p.ViaBranch)
 	d.plan.lastID++
 	p.ID = d.plan.lastID
 	p.Handling.Open = d.call.manager.cfg.RelayForeign

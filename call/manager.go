@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,6 +121,7 @@ func (m *Manager) create(id string, limited bool) (*Call, error) {
 		m.rejected.Add(1)
 		return nil, ErrSessionLimit
 	}
+	id = strings.Clone(id) // it outlives the request, whose memory it is part of
 	c := newCall(m, id)
 	c.serial = m.serial.Add(1)
 	s.calls[id] = c

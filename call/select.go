@@ -41,10 +41,13 @@ func (d *draft) match(s *Selection) ([]*Party, error) {
 		return p.byAddress(s.Address)
 	case len(s.FromTags) > 0:
 		var found []*Party
+		unknown := 0
 		for _, tag := range s.FromTags {
 			party := p.byTag(tag)
 			if party == nil {
-				d.call.manager.cfg.Log.Warn("unknown tag in from-tags is passed over", "call", d.call.id, "tag", tag)
+				if unknown++; unknown == 1 { // one line for all
+					d.call.manager.cfg.Log.Warn("unknown tags in from-tags are passed over", "call", d.call.id, "tag", tag)
+				}
 			} else if !slices.Contains(found, party) {
 				found = append(found, party)
 			}

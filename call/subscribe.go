@@ -149,7 +149,11 @@ func (m *Media) uniqueLabel() string { return strconv.Itoa(int(m.serial) - 1) }
 func (d *draft) hearMedia(to *Party, source Ref, fm *Media, req *SubscribeRequest) error {
 	tm := to.hearing(source, fm, req.Mix)
 	if tm == nil {
-		tm = to.at(len(to.Media))
+		i := d.plan.idle(to)
+		if i >= MaxSections {
+			return fmt.Errorf("%w: more than %d sections", ErrRewrite, MaxSections)
+		}
+		tm = to.at(i)
 		d.number(tm)
 		tm.source, tm.Type, tm.Opaque = source, fm.Type, fm.Opaque
 	}
@@ -167,6 +171,17 @@ func (d *draft) hearMedia(to *Party, source Ref, fm *Media, req *SubscribeReques
 		fm.Hears = append(fm.Hears, Subscription{Ref: self, Added: true, OnlyRTCP: true})
 	}
 	return nil
+}
+
+// idle returns the index of a media for a new source: a new one, unless there is one whose source is gone (RFC 3264, section 8.2).
+func (p *Plan) idle(to *Party) int {
+	for i, m := range to.Media {
+		if len(m.Hears) == 0 && p.media(m.source) == nil {
+			*m = Media{serial: m.serial, Mid: m.Mid}
+			return i
+		}
+	}
+	return len(to.Media)
 }
 
 // hearing returns the media of the party that is there for a source; with mix, for any source of its type.

@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -214,5 +215,44 @@ func TestPublisherOfNothingKnownIsRefused(t *testing.T) {
 	got, err := m.Publish(&call.PublishRequest{Request: *request(t, "c", "alice", "", text)})
 	if err != nil || !strings.Contains(got.SDP, "m=audio 0 RTP/AVP 100\r\n") {
 		t.Errorf("%v\n%s", err, got.SDP)
+	}
+}
+
+// Sources that come and go do not make the description of who hears them grow.
+func TestSectionsOfSourcesThatAreGoneAreUsedAgain(t *testing.T) {
+	m, _ := newManager(t, nil)
+	for n := range 2 * call.MaxSections {
+		tag := fmt.Sprint("source ", n)
+		if _, err := m.Publish(&call.PublishRequest{Request: *request(t, "room", tag, "", describe("127.0.0.1", 4000))}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := m.Subscribe(&call.SubscribeRequest{
+			Request: call.Request{CallID: "room", ToTag: "s", Options: call.Options{ToInterface: "callee"}}, Sources: call.Selection{FromTag: tag},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := parse(t, got.SDP).Media(); len(all) > 2 || all[len(all)-1].Rejected() && all[0].Rejected() {
+			t.Fatalf("after %d sources the offer is\n%s", n+1, got.SDP)
+		}
+		if n > 0 {
+			if err := m.Unsubscribe(&call.UnsubscribeRequest{CallID: "room", ToTag: fmt.Sprint("source ", n-1)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestAPartyHearsNoMoreSectionsThanADescriptionMayHave(t *testing.T) {
+	m, _ := newManager(t, nil)
+	many := describe("127.0.0.1", 4000) + strings.Repeat("m=audio 4002 RTP/AVP 0\r\n", call.MaxSections/2)
+	for _, tag := range []string{"p", "q"} {
+		if _, err := m.Publish(&call.PublishRequest{Request: *request(t, "room", tag, "", many)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sub := &call.SubscribeRequest{Request: call.Request{CallID: "room", ToTag: "s"}, Sources: call.Selection{FromTags: []string{"p", "q"}}}
+	if _, err := m.Subscribe(sub); !errors.Is(err, call.ErrRewrite) {
+		t.Errorf("the error is %v, want %v", err, call.ErrRewrite)
 	}
 }

@@ -349,7 +349,7 @@ func (d *Dispatcher) meetStrangers(req *ngproto.Request) {
 	} {
 		for _, w := range group.words {
 			if !d.known[w] && len(d.known) < strangers {
-				d.known[w] = true
+				d.known[strings.Clone(w)] = true // and not the whole request with it
 				d.log.Warn(group.what+"; this is not said again", "call", req.CallID, "command", string(req.Command), "word", w)
 			}
 		}
@@ -369,7 +369,6 @@ func withoutEffect(req *ngproto.Request) []string {
 		{"detect DTMF", f.DetectDTMF}, {"DTMF-security of in-band tones", req.DTMFSecurity > ngproto.BlockDrop},
 		{"trigger", req.Trigger != "" || req.TriggerEnd != ""}, {"DTMF-delay", req.DTMFDelay.Set},
 		{"forwarding", req.Command == ngproto.StartForwarding}, {"T.38", f.T38.Decode || f.T38.Force},
-		{"bundle", f.Bundle.Offer || f.Bundle.Require || f.Bundle.Strict},
 	} {
 		if flag.set {
 			words = append(words, flag.name)
