@@ -152,7 +152,7 @@ func (h *handshake) verified() bool {
 
 // handle takes a DTLS packet that came to a leg.
 func (h *handshake) handle(leg *Leg, pkt []byte, from netip.AddrPort) {
-	if last := h.heard.Load(); last == nil || last.via != leg || last.to.addr != from {
+	if last := h.heard.Load(); last == nil || (last.via != leg || last.to.addr != from) && h.fits(from, last.to.addr) {
 		h.heard.Store(&route{via: leg, to: newEndpoint(from)})
 	}
 	session, next := h.running.Load(), h.next.Load()
@@ -162,6 +162,17 @@ func (h *handshake) handle(leg *Leg, pkt []byte, from netip.AddrPort) {
 	if next != nil {
 		next.Handle(pkt)
 	}
+}
+
+// fits tells whether a source is as likely to be the peer as the one before. Anybody can send what looks like DTLS, and then
+// the handshake would go there.
+func (h *handshake) fits(source, before netip.AddrPort) bool {
+	leg := h.link.view.Load().primary(h.component)
+	if leg == nil {
+		return true
+	}
+	p := leg.plan.Load()
+	return p == nil || rankOf(p.Signalled, source) >= rankOf(p.Signalled, before)
 }
 
 // send sends where ICE says, else where the peer was last heard, else where media goes.

@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -283,5 +284,29 @@ func TestKeysOfASessionThatWasReplacedAreNotUsed(t *testing.T) {
 	r.settle()
 	if a.cipher.Load() != nil {
 		t.Error("a handshake that ended after its link has keyed the leg")
+	}
+}
+
+func TestAHandshakeGoesToThePeerThatSignallingKnows(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	h := &handshake{link: r.NewLink(), component: 1}
+	h.link.view.Store(&linkLegs{{a}})
+	stranger, moved := netip.MustParseAddrPort("192.0.2.77:4000"), netip.MustParseAddrPort("192.0.2.1:4002")
+	for _, step := range []struct {
+		name                  string
+		signalled, from, want netip.AddrPort
+	}{
+		{"whoever is first", peerOf(0), stranger, stranger},
+		{"the signalled address is better", peerOf(0), peerOf(0), peerOf(0)},
+		{"a stranger changes nothing", peerOf(0), stranger, peerOf(0)},
+		{"nor does another port", peerOf(0), moved, peerOf(0)},
+		{"signalling has it elsewhere", moved, moved, moved},
+	} {
+		a.Apply(Settings{Signalled: step.signalled})
+		h.handle(a, []byte{22}, step.from)
+		if got := h.heard.Load().to.addr; got != step.want {
+			t.Fatalf("%s: it goes to %v, want %v", step.name, got, step.want)
+		}
 	}
 }

@@ -25,6 +25,7 @@ type Link struct {
 	ice    ICE
 
 	running    atomic.Pointer[ice.Agent] // nil: no ICE
+	findings   sync.Mutex                // no agent that does not run any more tells legs what it has found
 	handshakes [2]atomic.Pointer[handshake]
 	view       atomic.Pointer[linkLegs]
 	timing     sync.Mutex
@@ -192,7 +193,9 @@ func (l *Link) applyICE(now ICE, moved, muxed bool) error {
 		var err error
 		agent, err = ice.NewAgent(ice.Config{
 			Local: l.bases(), Credentials: now.Local, Lite: now.Lite, Controlling: now.Controlling, Software: now.Software,
-			Send: l.send, Selected: l.selected, Authenticated: l.authenticated, Wake: l.wake,
+			Send: l.send, Wake: l.wake,
+			Selected:      func(pair ice.Pair) { l.selected(agent, pair) },
+			Authenticated: func(component, _ int, remote netip.AddrPort) { l.authenticated(agent, component, remote) },
 		})
 		if err != nil {
 			return fmt.Errorf("start ICE: %w", err)
@@ -226,14 +229,24 @@ func (l *Link) send(socket int, pkt []byte, to netip.AddrPort) {
 	}
 }
 
-func (l *Link) selected(pair ice.Pair) {
+func (l *Link) selected(agent *ice.Agent, pair ice.Pair) {
+	l.findings.Lock()
+	defer l.findings.Unlock()
+	if l.running.Load() != agent {
+		return
+	}
 	v := l.view.Load()
 	if via := v.leg(pair.Socket); via != nil {
 		v.primary(pair.Component).setRoute(&route{via: via, to: newEndpoint(pair.Remote)})
 	}
 }
 
-func (l *Link) authenticated(component, _ int, remote netip.AddrPort) {
+func (l *Link) authenticated(agent *ice.Agent, component int, remote netip.AddrPort) {
+	l.findings.Lock()
+	defer l.findings.Unlock()
+	if l.running.Load() != agent {
+		return
+	}
 	if leg := l.view.Load().primary(component); leg != nil {
 		leg.allow(remote)
 	}
@@ -284,5 +297,7 @@ func (l *Link) endICE() {
 		l.timer.Stop()
 	}
 	l.timing.Unlock()
+	l.findings.Lock()
+	defer l.findings.Unlock()
 	l.view.Load().leave()
 }

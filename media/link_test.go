@@ -172,3 +172,22 @@ func TestMediaFollowsAPeerThatKeepsToAnotherAuthenticatedAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAgentThatHasEndedSelectsNothing(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	link := r.NewLink()
+	if err := link.Apply(LinkConfig{RTP: []*Leg{a}, ICE: &ICE{Local: ice.NewCredentials()}}); err != nil {
+		t.Fatal(err)
+	}
+	agent := link.Agent()
+	if err := link.Apply(LinkConfig{RTP: []*Leg{a}}); err != nil {
+		t.Fatal(err)
+	}
+	// What it had found was on its way when it ended.
+	link.selected(agent, ice.Pair{Component: 1, Remote: peerOf(0)})
+	link.authenticated(agent, 1, peerOf(0))
+	if a.route.Load() != nil || a.allowed.Load() != nil {
+		t.Error("packets go where no ICE has them go")
+	}
+}
