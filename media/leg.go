@@ -25,8 +25,8 @@ type Leg struct {
 	// shared is set before a leg of another worker may send through this one; closing then takes the long way.
 	shared atomic.Bool
 
-	route   atomic.Pointer[route]            // that ICE has selected; nil: learning says where packets go
-	allowed atomic.Pointer[[]netip.AddrPort] // sources that ICE has authenticated; nil: learning says who is heard
+	route   atomic.Pointer[route]   // that ICE has selected; nil: learning says where packets go
+	allowed atomic.Pointer[sources] // that ICE has authenticated; nil: learning says who is heard
 
 	count     counters
 	inKernel  atomic.Bool

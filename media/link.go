@@ -71,6 +71,15 @@ func (v *linkLegs) leave() {
 	}
 }
 
+// outdate has the legs expect an ICE session that finds the peer anew.
+func (v *linkLegs) outdate() {
+	for c := range v {
+		if leg := v.primary(c + 1); leg != nil {
+			leg.outdate()
+		}
+	}
+}
+
 // LinkConfig is all that signalling says of a link. It is a plain value; Apply copies it.
 type LinkConfig struct {
 	// RTP and RTCP are the legs of the two components, one for each local address in the order of preference. RTCP is empty
@@ -187,6 +196,10 @@ func (l *Link) bases() []ice.Base {
 func (l *Link) applyICE(now ICE, moved, muxed bool) error {
 	before, agent := l.ice, l.running.Load()
 	l.ice = now
+	if unknown := (ice.Credentials{}); before.Local != now.Local ||
+		before.Remote.Credentials != unknown && before.Remote.Credentials != now.Remote.Credentials {
+		l.view.Load().outdate()
+	}
 	switch {
 	case agent == nil || before.Lite != now.Lite:
 		l.endICE()
@@ -237,7 +250,11 @@ func (l *Link) selected(agent *ice.Agent, pair ice.Pair) {
 	}
 	v := l.view.Load()
 	if via := v.leg(pair.Socket); via != nil {
-		v.primary(pair.Component).setRoute(&route{via: via, to: newEndpoint(pair.Remote)})
+		leg := v.primary(pair.Component)
+		leg.setRoute(&route{via: via, to: newEndpoint(pair.Remote)})
+		if pair.Nominated {
+			leg.retain()
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -189,5 +190,40 @@ func TestAnAgentThatHasEndedSelectsNothing(t *testing.T) {
 	link.authenticated(agent, 1, peerOf(0))
 	if a.route.Load() != nil || a.allowed.Load() != nil {
 		t.Error("packets go where no ICE has them go")
+	}
+}
+
+func TestAnotherICESessionShutsOutThePeerBeforeOnceItHasAPair(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	link := r.NewLink()
+	defer link.Close()
+	restart := func() {
+		if err := link.Apply(LinkConfig{RTP: []*Leg{a}, ICE: &ICE{Local: ice.NewCredentials()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admitted := func(want ...netip.AddrPort) {
+		t.Helper()
+		if got := a.allowed.Load(); got == nil || !slices.Equal(got.list, want) {
+			t.Errorf("packets of %v are let in, want %v", got, want)
+		}
+	}
+	restart()
+	link.authenticated(link.Agent(), 1, peerOf(0))
+	link.authenticated(link.Agent(), 1, peerOf(1))
+	restart()
+	admitted(peerOf(0), peerOf(1)) // media goes on meanwhile
+	link.authenticated(link.Agent(), 1, peerOf(2))
+	link.authenticated(link.Agent(), 1, peerOf(1))
+	link.selected(link.Agent(), ice.Pair{Component: 1, Remote: peerOf(1)})
+	admitted(peerOf(0), peerOf(2), peerOf(1))
+	link.selected(link.Agent(), ice.Pair{Component: 1, Remote: peerOf(1), Nominated: true})
+	admitted(peerOf(2), peerOf(1))
+	for i := range maxAllowed + 2 {
+		link.authenticated(link.Agent(), 1, netip.AddrPortFrom(peerOf(3).Addr(), uint16(1000+i)))
+	}
+	if n := len(a.allowed.Load().list); n != maxAllowed {
+		t.Errorf("%d sources are let in, want at most %d", n, maxAllowed)
 	}
 }

@@ -168,7 +168,7 @@ func (w *worker) inspect(kind Kind, class rtp.Class, data []byte) (why Drop, ok 
 // stranger tells whether a source is known not to be the peer before anything else is known of the packet.
 func (l *Leg) stranger(p *plan, from netip.AddrPort) bool {
 	if allowed := l.allowed.Load(); allowed != nil {
-		return !slices.Contains(*allowed, from)
+		return !slices.Contains(allowed.list, from)
 	}
 	if p.Learning == LearnOff {
 		return !p.Open && from != p.Signalled && !slices.Contains(p.Also, from)
@@ -179,7 +179,7 @@ func (l *Leg) stranger(p *plan, from netip.AddrPort) bool {
 // admit checks the source of a packet and learns from it.
 func (w *worker) admit(l *Leg, p *plan, came *Leg, from netip.AddrPort, sealed bool) bool {
 	if allowed := l.allowed.Load(); allowed != nil {
-		if slices.Contains(*allowed, from) {
+		if slices.Contains(allowed.list, from) {
 			l.follow(came, from, w.now)
 			return true
 		}

@@ -44,21 +44,54 @@ func (l *Leg) detours() bool {
 	return r != nil && r.via != l
 }
 
+// sources are those that ICE has authenticated. They are immutable.
+type sources struct {
+	list   []netip.AddrPort
+	former int // so many of the first ones are of the ICE session before, whose pair carries the media until this one has its own
+}
+
 // allow lets packets of a source in.
 func (l *Leg) allow(source netip.AddrPort) {
+	l.admission(func(s *sources) {
+		i := slices.Index(s.list, source)
+		switch {
+		case i >= s.former:
+			return
+		case i >= 0:
+			s.list, s.former = slices.Delete(s.list, i, i+1), s.former-1
+		case len(s.list) == maxAllowed:
+			s.list, s.former = s.list[1:], max(0, s.former-1)
+		}
+		s.list = append(s.list, source)
+	})
+}
+
+// outdate has the sources let in so far go when another ICE session has nominated its pair.
+func (l *Leg) outdate() {
+	l.admission(func(s *sources) { s.former = len(s.list) })
+}
+
+// retain lets only those in that this ICE session has authenticated, if there are any: two lite sides check nothing.
+func (l *Leg) retain() {
+	l.admission(func(s *sources) {
+		if s.former < len(s.list) {
+			s.list, s.former = s.list[s.former:], 0
+		}
+	})
+}
+
+// admission changes who is let in.
+func (l *Leg) admission(change func(*sources)) {
 	for {
 		old := l.allowed.Load()
-		var next []netip.AddrPort
+		var next sources
 		if old != nil {
-			if slices.Contains(*old, source) {
-				return
-			}
-			next = slices.Clone(*old)
-			if len(next) == maxAllowed {
-				next = next[1:]
-			}
+			next = sources{slices.Clone(old.list), old.former}
 		}
-		next = append(next, source)
+		change(&next)
+		if old == nil && len(next.list) == 0 || old != nil && next.former == old.former && slices.Equal(next.list, old.list) {
+			return
+		}
 		if l.allowed.CompareAndSwap(old, &next) {
 			l.plane.offload.changed(l)
 			return
