@@ -142,6 +142,34 @@ func TestMesh(t *testing.T) {
 	reach(t, d, []party{a}, b, c)
 }
 
+func TestTheEndOfOneOfTwoMergedCallsLeavesTheOther(t *testing.T) {
+	m, _ := newManager(t, nil)
+	a, b := dial(t, m, "one", "a", "b")
+	c, d := dial(t, m, "two", "c", "d")
+	conference := []call.MeshFlow{
+		{From: "a", To: []string{"b", "c", "d"}}, {From: "b", To: []string{"a", "c", "d"}}, {From: "c", To: []string{"a", "b", "d"}},
+	}
+	if err := m.Mesh(&call.MeshRequest{CallIDs: []string{"one", "two"}, Flows: conference}); err != nil {
+		t.Fatal(err)
+	}
+	reach(t, a, []party{b, c, d})
+	now := time.Duration(0)
+	for _, end := range []string{"two", "one"} {
+		if _, err := m.Delete(&call.DeleteRequest{CallID: end, Delay: &now}); err != nil {
+			t.Fatal(err)
+		}
+		if end == "two" {
+			reach(t, a, []party{b}, c, d)
+			if _, err := m.Delete(&call.DeleteRequest{CallID: end, Delay: &now}); !errors.Is(err, call.ErrNoMatch) {
+				t.Errorf("the end that has been: %v", err)
+			}
+		}
+	}
+	if st := m.Stats(); st.Live != 0 {
+		t.Errorf("%d calls are left", st.Live)
+	}
+}
+
 func TestInjection(t *testing.T) {
 	m, _ := newManager(t, nil)
 	a, b := dial(t, m, "one", "a", "b")

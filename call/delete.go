@@ -53,10 +53,18 @@ func (m *Manager) Delete(req *DeleteRequest) (*Snapshot, error) {
 	return snap, nil
 }
 
+// of returns the parties that came with a call-id: all of them, unless calls were merged.
+func (c *Call) of(callID string) []*Party {
+	if len(c.aliases) == 0 {
+		return c.plan.Parties
+	}
+	return slices.DeleteFunc(slices.Clone(c.plan.Parties), func(p *Party) bool { return p.callID != callID })
+}
+
 // doomed returns the parties a delete request means. Who would be left alone goes too.
 func (c *Call) doomed(req *DeleteRequest) []*Party {
 	if req.FromTag == "" && req.ToTag == "" && req.ViaBranch == "" {
-		return c.plan.Parties
+		return c.plan.withLonely(c.of(req.CallID))
 	}
 	from := c.plan.byTag(req.FromTag)
 	to := c.plan.byTag(req.ToTag)
@@ -83,11 +91,20 @@ func (c *Call) doomed(req *DeleteRequest) []*Party {
 	default:
 		doomed = append(doomed, to)
 	}
+	return c.plan.withLonely(doomed)
+}
+
+// withLonely adds to the doomed those who would be left alone, and so on.
+func (p *Plan) withLonely(doomed []*Party) []*Party {
+	doomed = slices.Clip(doomed)
+	if len(doomed) == 0 {
+		return nil
+	}
 	for grown := true; grown; {
 		grown = false
-		for _, p := range c.plan.Parties {
-			if !slices.Contains(doomed, p) && c.plan.alone(p, doomed) {
-				doomed = append(doomed, p)
+		for _, party := range p.Parties {
+			if !slices.Contains(doomed, party) && p.alone(party, doomed) {
+				doomed = append(doomed, party)
 				grown = true
 			}
 		}

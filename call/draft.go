@@ -36,7 +36,7 @@ func (d *draft) addParty(p *Party) (*Party, error) {
 	// These outlive the request, whose memory they are part of.
 	p.Tag, p.ViaBranch = strings.Clone(p.Tag), strings.Clone(p.ViaBranch)
 	d.plan.lastID++
-	p.ID = d.plan.lastID
+	p.ID, p.callID = d.plan.lastID, d.call.id
 	p.Handling.Open = d.call.manager.cfg.RelayForeign
 	d.plan.Parties = append(d.plan.Parties, p)
 	return p, nil

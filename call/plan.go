@@ -48,6 +48,7 @@ type Party struct {
 	BlockShort   bool // packets of it that are shorter than others
 
 	bundling bundling
+	callID   string // it came with; another than that of the others once calls were merged
 	told     told
 	likeness map[AliasKey]string // by which its latest offer is recognised, if that was asked for
 
