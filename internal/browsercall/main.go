@@ -92,7 +92,7 @@ func (s *show) run(weir string) (err error) {
 		return err
 	}
 	s.open = append(s.open, browser)
-	if s.page, err = browser.NewPage(); err != nil {
+	if s.page, err = browser.NewPage(peers.PageOptions{}); err != nil {
 		return err
 	}
 	s.say("browser: Chromium, Opus over ICE and DTLS-SRTP, its microphone hears %d Hz", peers.LowTone)

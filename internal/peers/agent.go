@@ -145,10 +145,10 @@ func (a *Agent) reply(m *message) []byte {
 			break
 		}
 		body = answer
-		a.call = dialog{
-			id: m.get("Call-ID"), local: to, other: m.get("From"), target: inBrackets(m.get("Contact")),
-			routes: m.all("Record-Route"), cseq: a.call.cseq,
+		if id := m.get("Call-ID"); id != a.call.id {
+			a.call = dialog{id: id, local: to, other: m.get("From"), routes: m.all("Record-Route")}
 		}
+		a.call.target = inBrackets(m.get("Contact"))
 	case "BYE":
 		if !isClosed(a.ended) {
 			close(a.ended)

@@ -27,6 +27,7 @@ const (
 	SDES    Kind = "sdes"    // SRTP with keys in the description, nothing else
 	DTLS    Kind = "dtls"    // DTLS-SRTP without ICE, nothing else
 	Browser Kind = "browser" // WebRTC
+	Classic Kind = "classic" // the same, with flags from before there were any for bundles
 )
 
 // Baresip is a softphone that answers every call, plays a tone and records what it hears. Its methods may be called from

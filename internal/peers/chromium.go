@@ -149,8 +149,17 @@ type Page struct {
 	target, session string
 }
 
+// PageOptions are what a page's call differs in from others. The zero value is what most applications use.
+type PageOptions struct {
+	Video  bool   `json:"video"`  // beside audio
+	Policy string `json:"policy"` // of bundles; "max-bundle" insists on them, the default is "balanced"
+}
+
 // NewPage opens one, ready for a call.
-func (c *Chromium) NewPage() (*Page, error) {
+func (c *Chromium) NewPage(options PageOptions) (*Page, error) {
+	if options.Policy == "" {
+		options.Policy = "balanced"
+	}
 	p := &Page{browser: c}
 	var target struct {
 		ID string `json:"targetId"`
@@ -173,7 +182,7 @@ func (c *Chromium) NewPage() (*Page, error) {
 	// Until then it may still be the empty page.
 	err := await(patience, "the page loads", func() error { return p.evaluate("party.constructor.name", nil) })
 	if err == nil {
-		err = p.evaluate("party.start()", nil)
+		err = p.call("start", options, nil)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -239,7 +248,7 @@ func (p *Page) Answer(offer string) (answer string, err error) {
 // Accept takes the answer to the offer.
 func (p *Page) Accept(answer string) error { return p.call("accept", answer, nil) }
 
-// Direct wants the audio to go in this direction from the next offer on: "sendrecv", "sendonly", "recvonly", "inactive".
+// Direct wants everything to go in this direction from the next offer on: "sendrecv", "sendonly", "recvonly", "inactive".
 func (p *Page) Direct(direction string) error { return p.call("direct", direction, nil) }
 
 // Stats is what the browser tells of its call.
@@ -260,6 +269,12 @@ type Stats struct {
 	Level           float64 `json:"level"`     // of what is heard, 0 to 1
 	RoundTrip       float64 `json:"roundTrip"` // seconds, by the other side's RTCP
 	Reports         int     `json:"reports"`   // of the other side, by which that was measured
+
+	VideoCodec    string `json:"videoCodec"` // received
+	FramesDecoded int    `json:"framesDecoded"`
+	FramesSent    int    `json:"framesSent"`
+	NACKs         int    `json:"nacks"` // that the other side sent
+	PLIs          int    `json:"plis"`  // likewise
 }
 
 // Stats asks for them.

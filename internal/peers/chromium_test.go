@@ -24,13 +24,13 @@ func chromium(t *testing.T, side Side, tone float64) *Chromium {
 }
 
 // browser opens a page that can call and be called.
-func browser(t *testing.T, side Side, c *Chromium) (*Client, *Page) {
+func browser(t *testing.T, side Side, c *Chromium, kind Kind, options PageOptions) (*Client, *Page) {
 	t.Helper()
-	page, err := c.NewPage()
+	page, err := c.NewPage(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := NewClient(side, Browser, page)
+	client, err := NewClient(side, kind, page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestBrowser(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			phone := baresip(t, s.East, test.callee, HighTone, test.codecs...)
-			client, page := browser(t, s.West, c)
+			client, page := browser(t, s.West, c, Browser, PageOptions{})
 			must(t, client.Call(phone.URI()))
 			must(t, phone.AwaitCall())
 			settled(t, page)
@@ -94,9 +94,40 @@ func TestBrowser(t *testing.T) {
 		})
 	}
 
+	t.Run("calls RTP and insists on a bundle", func(t *testing.T) {
+		phone := baresip(t, s.East, Plain, HighTone, opus)
+		client, page := browser(t, s.West, c, Browser, PageOptions{Policy: "max-bundle"})
+		must(t, client.Call(phone.URI()))
+		settled(t, page)
+		talk(t, client, phone)
+		must(t, client.HangUp())
+		must(t, s.AwaitNoCalls())
+	})
+
+	t.Run("calls RTP with flags of old configurations", func(t *testing.T) {
+		phone := baresip(t, s.East, Plain, HighTone, opus)
+		client, page := browser(t, s.West, c, Classic, PageOptions{})
+		must(t, client.Call(phone.URI()))
+		settled(t, page)
+		talk(t, client, phone)
+		must(t, phone.HangUp())
+		must(t, client.AwaitEnd())
+		must(t, s.AwaitNoCalls())
+	})
+
+	t.Run("answers RTP with flags of old configurations", func(t *testing.T) {
+		phone := baresip(t, s.East, Plain, HighTone, pcmu)
+		client, page := browser(t, s.West, c, Classic, PageOptions{})
+		must(t, phone.Call(client.URI()))
+		settled(t, page)
+		talk(t, client, phone)
+		must(t, client.HangUp())
+		must(t, s.AwaitNoCalls())
+	})
+
 	t.Run("restarts ICE", func(t *testing.T) {
 		phone := baresip(t, s.East, Plain, HighTone, opus)
-		client, page := browser(t, s.West, c)
+		client, page := browser(t, s.West, c, Browser, PageOptions{})
 		must(t, client.Call(phone.URI()))
 		before := settled(t, page)
 		talk(t, client, phone)
@@ -116,7 +147,7 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("is held and resumed", func(t *testing.T) {
 		phone := baresip(t, s.East, Plain, HighTone, opus)
-		client, page := browser(t, s.West, c)
+		client, page := browser(t, s.West, c, Browser, PageOptions{})
 		must(t, client.Call(phone.URI()))
 		settled(t, page)
 		talk(t, client, phone)
@@ -132,7 +163,7 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("holds and resumes", func(t *testing.T) {
 		phone := baresip(t, s.East, Plain, HighTone, opus)
-		client, page := browser(t, s.West, c)
+		client, page := browser(t, s.West, c, Browser, PageOptions{})
 		must(t, client.Call(phone.URI()))
 		settled(t, page)
 		talk(t, client, phone)
@@ -149,7 +180,7 @@ func TestBrowser(t *testing.T) {
 	})
 
 	t.Run("answers RTP", func(t *testing.T) {
-		client, page := browser(t, s.West, c)
+		client, page := browser(t, s.West, c, Browser, PageOptions{})
 		phone := baresip(t, s.East, Plain, HighTone, opus, pcmu)
 		must(t, phone.Call(client.URI()))
 		must(t, client.AwaitCall())
@@ -166,4 +197,44 @@ func TestBrowser(t *testing.T) {
 			return err
 		}))
 	})
+}
+
+func TestBrowserCallsBrowserWithVideo(t *testing.T) {
+	s := stage(t, "chromium")
+	west, page := browser(t, s.West, chromium(t, s.West, LowTone), Browser, PageOptions{Video: true})
+	east, other := browser(t, s.East, chromium(t, s.East, HighTone), Browser, PageOptions{Video: true})
+	must(t, west.Call(east.URI()))
+	settled(t, page)
+	talk(t, west, east)
+	// sees waits until both have decoded some more pictures.
+	sees := func() {
+		t.Helper()
+		for _, p := range []*Page{page, other} {
+			before, err := p.Stats()
+			must(t, err)
+			must(t, await(patience, "pictures are seen", func() error {
+				s, err := p.Stats()
+				if err == nil && s.FramesDecoded < before.FramesDecoded+10 {
+					err = fmt.Errorf("it says %+v", s)
+				}
+				return err
+			}))
+		}
+	}
+	sees()
+	must(t, west.Renew(true))
+	talk(t, west, east)
+	sees()
+	must(t, east.Renew(false))
+	sees()
+	must(t, page.Direct("inactive"))
+	must(t, west.Renew(false))
+	halt(t, s)
+	must(t, page.Direct("sendrecv"))
+	must(t, west.Renew(false))
+	talk(t, west, east)
+	sees()
+	must(t, east.HangUp())
+	must(t, west.AwaitEnd())
+	must(t, s.AwaitNoCalls())
 }
