@@ -13,8 +13,8 @@ import (
 
 // kamailioOffer is an offer as Kamailio's rtpengine module sends it: keys in the order in which the module comes to
 // them, the command last.
-const kamailioOffer = "1523_42 d8:supportsl10:load limite3:sdp128:v=0\r\n" +
-	"o=- 1545997027 1 IN IP4 198.51.100.1\r\ns=tester\r\nt=0 0\r\nm=audio 2000 RTP/AVP 0\r\nc=IN IP4 198.51.100.1\r\n" +
+const kamailioOffer = "1523_42 d8:supportsl10:load limite3:sdp122:v=0\r\n" +
+	"o=alice 4711 2 IN IP4 192.0.2.10\r\ns=a call\r\nt=0 0\r\nm=audio 2000 RTP/AVP 0\r\nc=IN IP4 192.0.2.10\r\n" +
 	"a=sendrecv\r\na=caf\xe9\xff\r\n" +
 	"3:ICE6:remove9:directionl3:foo3:bare5:flagsl13:trust-address11:SDES-no-pade7:replacel6:origin18:session-connectione" +
 	"18:transport-protocol7:RTP/AVP7:call-id8:abc@host13:received-froml3:IP412:198.51.100.1e8:from-tag3:f-17:command5:offere"
