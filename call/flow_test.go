@@ -3,6 +3,7 @@ package call_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,16 @@ func used(m *call.Manager) int {
 	return n
 }
 
+// talk has two parties send to the ports they were told, and fails unless both hear.
+func talk(t *testing.T, one, other phone, toOne, toOther uint16) {
+	t.Helper()
+	one.say(t, toOne, 1)
+	other.say(t, toOther, 1)
+	if one.hears(t, soon) == 0 || other.hears(t, soon) == 0 {
+		t.Error("no sound")
+	}
+}
+
 // A transfer by SIP: a new party offers to one that is in the call, which answers, or the other way round.
 func TestANewPartyTalksToOneThatIsThere(t *testing.T) {
 	m, _ := newManager(t, nil)
@@ -27,11 +38,7 @@ func TestANewPartyTalksToOneThatIsThere(t *testing.T) {
 	carol, bob := newPhone(t), newPhone(t)
 	toBob := must(t)(m.Offer(request(t, "c1", "c", "b", describe("127.0.0.1", carol.port)))).Media()[0].Port
 	toCarol := must(t)(m.Answer(request(t, "c1", "c", "b", describe("127.0.0.1", bob.port)))).Media()[0].Port
-	bob.say(t, toBob, 1)
-	carol.say(t, toCarol, 1)
-	if carol.hears(t, soon) == 0 || bob.hears(t, soon) == 0 {
-		t.Error("the transferred call has no sound")
-	}
+	talk(t, bob, carol, toBob, toCarol)
 	snap, err := m.Query("c1", "", "b")
 	if err != nil || len(snap.Parties[0].Subscribers) != 1 || snap.Parties[0].Subscribers[0].Party.Tag != "c" {
 		t.Errorf("%v; who was transferred away is heard by %+v", err, snap.Parties[0].Subscribers)
@@ -50,11 +57,7 @@ func TestLateOffer(t *testing.T) {
 	alice, bob := newPhone(t), newPhone(t)
 	toAlice := must(t)(m.Offer(request(t, "c1", "b", "a", describe("127.0.0.1", bob.port)))).Media()[0].Port
 	toBob := must(t)(m.Answer(request(t, "c1", "b", "a", describe("127.0.0.1", alice.port)))).Media()[0].Port
-	bob.say(t, toBob, 1)
-	alice.say(t, toAlice, 1)
-	if alice.hears(t, soon) == 0 || bob.hears(t, soon) == 0 {
-		t.Error("no sound")
-	}
+	talk(t, bob, alice, toBob, toAlice)
 }
 
 func TestPortsOfSectionsThatGoAreGivenBack(t *testing.T) {
@@ -222,5 +225,100 @@ func TestFaxInACallWithSRTP(t *testing.T) {
 	}
 	if back := must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", bob.port)))).Media()[0]; back.Protocol != sdp.ProtoSAVP || len(back.Crypto) != 1 {
 		t.Errorf("after the fax the offerer is answered %s with %d keys", back.Protocol, len(back.Crypto))
+	}
+}
+
+// terse writes a description of sections that are given as type, port and direction, or "zero" for a hold by address.
+func terse(sections string) string {
+	text := strings.SplitAfter(describe("127.0.0.1", 1), "t=0 0\r\n")[0]
+	for _, s := range strings.Split(sections, ", ") {
+		f := strings.Fields(s)
+		text += fmt.Sprintf("m=%s %s RTP/AVP 0\r\n", f[0], f[1])
+		if f[2] == "zero" {
+			text += "c=IN IP4 0.0.0.0\r\n"
+		} else {
+			text += "a=" + f[2] + "\r\n"
+		}
+	}
+	return text
+}
+
+// TestFlows plays what proxies send every day. Ports told are numbered as they come up on either side; 0 stays 0.
+func TestFlows(t *testing.T) {
+	type step struct{ who, says, told string } // who: offerer, then answerer for an answer, with the branch of an offer after a slash
+	for _, c := range []struct {
+		name  string
+		steps []step
+	}{
+		{"early media, then the answer", []step{
+			{"a", "audio 4000 sendrecv", "audio 1 sendrecv"}, {"a b", "audio 5000 sendrecv", "audio 2 sendrecv"}, {"a b", "audio 5000 sendrecv", "audio 2 sendrecv"},
+		}},
+		{"hold and resume by either side", []step{
+			{"a", "audio 4000 sendrecv", "audio 1 sendrecv"}, {"a b", "audio 5000 sendrecv", "audio 2 sendrecv"},
+			{"a", "audio 4000 sendonly", "audio 1 sendonly"}, {"a b", "audio 5000 recvonly", "audio 2 recvonly"},
+			{"a", "audio 4000 sendrecv", "audio 1 sendrecv"}, {"a b", "audio 5000 sendrecv", "audio 2 sendrecv"},
+			{"b", "audio 5000 inactive", "audio 2 inactive"}, {"b a", "audio 4000 inactive", "audio 1 inactive"},
+			{"b", "audio 5000 sendrecv", "audio 2 sendrecv"}, {"b a", "audio 4000 sendrecv", "audio 1 sendrecv"},
+			{"a", "audio 4000 zero", "audio 1 sendonly"}, {"a b", "audio 5000 recvonly", "audio 2 recvonly"},
+			{"a", "audio 4000 sendrecv", "audio 1 sendrecv"}, {"a b", "audio 5000 sendrecv", "audio 2 sendrecv"},
+		}},
+		{"media is added, removed and comes back", []step{
+			{"a", "audio 4000 sendrecv", "audio 1 sendrecv"}, {"a b", "audio 5000 sendrecv", "audio 2 sendrecv"},
+			{"b", "audio 5000 sendrecv, video 5002 sendrecv", "audio 2 sendrecv, video 3 sendrecv"},
+			{"b a", "audio 4000 sendrecv, video 4002 sendrecv", "audio 1 sendrecv, video 4 sendrecv"},
+			{"a", "audio 4000 sendrecv, video 0 sendrecv", "audio 1 sendrecv, video 0"}, {"a b", "audio 5000 sendrecv, video 0 sendrecv", "audio 2 sendrecv, video 0"},
+			{"a", "audio 4000 sendrecv, video 4002 sendrecv", "audio 1 sendrecv, video 5 sendrecv"},
+			{"a b", "audio 5000 sendrecv, video 5002 sendrecv", "audio 2 sendrecv, video 6 sendrecv"},
+		}},
+		{"an answer says less than was offered", []step{
+			{"a", "audio 4000 sendrecv, video 4002 sendrecv", "audio 1 sendrecv, video 2 sendrecv"},
+			{"a b", "audio 5000 sendrecv, video 0 sendrecv", "audio 3 sendrecv, video 0"},
+			{"b", "audio 5000 sendrecv, video 0 sendrecv", "audio 3 sendrecv, video 0"}, {"b a", "audio 4000 sendrecv, video 0 sendrecv", "audio 1 sendrecv, video 0"},
+		}},
+		{"branches, of which the later one answers", []step{
+			{"a/x", "audio 4000 sendrecv", "audio 1 sendrecv"}, {"a/y", "audio 4000 sendrecv", "audio 2 sendrecv"},
+			{"a b/x", "audio 5000 sendrecv", "audio 3 sendrecv"}, {"a c/y", "audio 6000 sendrecv", "audio 3 sendrecv"},
+			{"a/-c", "audio 4000 sendonly", "audio 2 sendonly"}, {"a c", "audio 6000 recvonly", "audio 3 recvonly"},
+			{"c", "audio 6000 sendrecv", "audio 3 sendrecv"}, {"c a", "audio 4000 sendrecv", "audio 2 sendrecv"},
+		}},
+		{"the re-offer that is turned down is followed by another one", []step{
+			{"a", "audio 4000 sendrecv", "audio 1 sendrecv"}, {"a b", "audio 5000 sendrecv", "audio 2 sendrecv"},
+			{"a", "audio 4000 sendrecv, video 4002 sendrecv", "audio 1 sendrecv, video 3 sendrecv"},
+			{"a", "audio 4000 sendrecv", "audio 1 sendrecv"}, {"a b", "audio 5000 sendrecv", "audio 2 sendrecv"},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, _ := newManager(t, nil)
+			var ports []uint16
+			for i, s := range c.steps {
+				who, branch, _ := strings.Cut(s.who, "/")
+				from, to, answer := strings.Cut(who, " ")
+				if strings.HasPrefix(branch, "-") {
+					to, branch = branch[1:], "" // an offer with a to-tag
+				}
+				req := request(t, "c1", from, to, terse(s.says))
+				req.ViaBranch = branch
+				say := m.Offer
+				if answer {
+					say = m.Answer
+				}
+				var told []string
+				for _, d := range must(t)(say(req)).Media() {
+					n := slices.Index(ports, d.Port) + 1
+					if d.Port == 0 {
+						told = append(told, d.Type+" 0")
+						continue
+					}
+					if n == 0 {
+						ports = append(ports, d.Port)
+						n = len(ports)
+					}
+					told = append(told, fmt.Sprintf("%s %d %v", d.Type, n, d.Direction))
+				}
+				if got := strings.Join(told, ", "); got != s.told {
+					t.Fatalf("step %d, %s: got %s, want %s", i+1, s.who, got, s.told)
+				}
+			}
+		})
 	}
 }
