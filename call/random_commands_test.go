@@ -3,14 +3,11 @@ package call_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/weir-media/weir/call"
-	"github.com/weir-media/weir/dtls"
-	"github.com/weir-media/weir/media"
 )
 
 // mixed draws a description of sections of every kind, in bundles or not.
@@ -100,23 +97,7 @@ func printed(parties []call.PartySnapshot) string {
 // TestRandomCommands has parties of two calls do anything that commands can ask for. Whatever they do, what comes out can be
 // parsed, what fails changes nothing, nobody writes to a plan that was in force, and no port is lost.
 func TestRandomCommands(t *testing.T) {
-	certificates, err := dtls.NewCertificates(dtls.CertificateConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	plane, err := media.New(media.Config{Quarantine: -1, Workers: 1, Interfaces: []media.Interface{{Name: "caller", Addresses: []media.Address{
-		{IP: loopback, PortMin: 36000, PortMax: 37999}, {IP: netip.IPv6Loopback(), PortMin: 36000, PortMax: 37999},
-	}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := call.NewManager(call.Config{Plane: plane, MaxSessions: -1, Certificates: certificates})
-	t.Cleanup(func() {
-		m.Close()
-		if err := plane.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	m, plane := newRandomManager(t, 36000)
 	c := chance{rand.New(rand.NewPCG(5, 5))}
 	tags := []string{"a", "b", "c", "d", "e"}
 	for n := range 300 {

@@ -77,15 +77,15 @@ func (c chance) options() call.Options {
 	return o
 }
 
-// TestRandomDialogues plays offers, answers and fragments of three parties in any order. Whatever they say, what comes out can
-// be parsed, and no port is lost.
-func TestRandomDialogues(t *testing.T) {
+// newRandomManager returns a manager with DTLS and one interface of both families, with a thousand ports from first on.
+func newRandomManager(t *testing.T, first uint16) (*call.Manager, *media.Plane) {
+	t.Helper()
 	certificates, err := dtls.NewCertificates(dtls.CertificateConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	plane, err := media.New(media.Config{Quarantine: -1, Workers: 1, Interfaces: []media.Interface{{Name: "caller", Addresses: []media.Address{
-		{IP: loopback, PortMin: 39000, PortMax: 39999}, {IP: netip.IPv6Loopback(), PortMin: 39000, PortMax: 39999},
+		{IP: loopback, PortMin: first, PortMax: first + 999}, {IP: netip.IPv6Loopback(), PortMin: first, PortMax: first + 999},
 	}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +97,13 @@ func TestRandomDialogues(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return m, plane
+}
+
+// TestRandomDialogues plays offers, answers and fragments of three parties in any order. Whatever they say, what comes out can
+// be parsed, and no port is lost.
+func TestRandomDialogues(t *testing.T) {
+	m, plane := newRandomManager(t, 39000)
 	c := chance{rand.New(rand.NewPCG(3, 4))}
 	for n := range 300 {
 		id, offerer := fmt.Sprint("random ", n), "a"
@@ -121,13 +128,7 @@ func TestRandomDialogues(t *testing.T) {
 		now := time.Duration(0)
 		_, _ = m.Delete(&call.DeleteRequest{CallID: id, Delay: &now}) // it may never have come to life
 	}
-	if !eventually(func() bool {
-		used := 0
-		for _, p := range plane.Pools() {
-			used += p.Used
-		}
-		return used == 0
-	}) {
+	if !eventually(func() bool { return used(m) == 0 }) {
 		t.Errorf("ports are lost: %+v", plane.Pools())
 	}
 }
