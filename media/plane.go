@@ -342,9 +342,18 @@ func (p *Plane) register(h host, hold *lease, w *worker, a, b transport) (rtp, r
 		return nil, nil, joinClose(joinClose(ErrClosed, a), b)
 	}
 	p.open.Add(2)
-	p.legs[rtp.local], p.legs[rtcp.local] = rtp, rtcp
 	p.mu.Unlock()
-	w.do(func() { w.adopt(rtp); w.adopt(rtcp) })
+	w.adopt(rtp)
+	w.adopt(rtcp)
+	p.mu.Lock()
+	p.legs[rtp.local], p.legs[rtcp.local] = rtp, rtcp
+	closed := p.closed
+	p.mu.Unlock()
+	if closed { // meanwhile; Close waits for these two
+		rtp.Close()
+		rtcp.Close()
+		return nil, nil, ErrClosed
+	}
 	return rtp, rtcp, nil
 }
 

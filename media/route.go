@@ -130,7 +130,7 @@ func (l *Leg) Send(pkt []byte, to netip.AddrPort) {
 	data, address := bytes.Clone(pkt), newEndpoint(to)
 	l.worker.do(func() {
 		w := l.worker
-		if w.legs[l.key] != l {
+		if w.legs.get(l.key) != l {
 			return // its socket is closed
 		}
 		w.flush()

@@ -29,8 +29,7 @@ type worker struct {
 	nobody Sink
 	due    func(*Leg) bool // report
 
-	legs    []*Leg // by key
-	free    []int32
+	legs    legTable // those with a socket that is polled
 	round   uint32
 	now     time.Duration // of the round
 	current *Leg          // whose packets are being handled
@@ -112,7 +111,7 @@ func (w *worker) turn(block bool) (busy bool) {
 		if key := events[i].Fd; key == wakeKey {
 			w.poller.drain()
 			w.runCommands()
-		} else if l := w.legs[key]; l != nil {
+		} else if l := w.legs.get(key); l != nil {
 			w.serve(l)
 		}
 	}
@@ -155,16 +154,10 @@ func (w *worker) runCommand(f func()) {
 	f()
 }
 
-// adopt begins to serve a leg.
+// adopt has a leg served from now on. It is for any goroutine: waking the worker for each new leg would cost a call's setup
+// more than all the rest of it does.
 func (w *worker) adopt(l *Leg) {
-	if n := len(w.free); n > 0 {
-		l.key = w.free[n-1]
-		w.free = w.free[:n-1]
-	} else {
-		l.key = int32(len(w.legs))
-		w.legs = append(w.legs, nil)
-	}
-	w.legs[l.key] = l
+	l.key = w.legs.put(l)
 	if err := l.sock.attach(w.poller, l.key); err != nil {
 		w.plane.log.Error("a leg cannot receive", "local", l.local, "err", err)
 	}
@@ -172,7 +165,7 @@ func (w *worker) adopt(l *Leg) {
 
 func (w *worker) setTOS(l *Leg) {
 	p := l.plan.Load()
-	if w.legs[l.key] != l || p == nil {
+	if w.legs.get(l.key) != l || p == nil {
 		return
 	}
 	if err := l.sock.setTOS(p.TOS); err != nil {
@@ -181,13 +174,10 @@ func (w *worker) setTOS(l *Leg) {
 }
 
 // release ends serving a leg. If other workers may be sending by its socket, each of them passes between two rounds before
-// the descriptor is closed; by then they have seen that the leg is closed.
+// the descriptor is closed; by then they have seen that the leg is closed. Closing it ends the polling, too (epoll(7)): nobody
+// else has the descriptor.
 func (w *worker) release(l *Leg) {
-	w.legs[l.key] = nil
-	w.free = append(w.free, l.key)
-	if err := l.sock.detach(w.poller); err != nil {
-		w.plane.log.Error("a leg is still polled", "local", l.local, "err", err)
-	}
+	w.legs.take(l.key)
 	shut := func() {
 		if err := l.sock.close(); err != nil {
 			w.plane.log.Error("a media socket is not closed", "local", l.local, "err", err)
@@ -195,6 +185,9 @@ func (w *worker) release(l *Leg) {
 		w.plane.retire(l)
 	}
 	if l.shared.Load() {
+		if err := l.sock.detach(w.poller); err != nil {
+			w.plane.log.Error("a leg is still polled", "local", l.local, "err", err)
+		}
 		visit(append(slices.Clone(w.plane.workers), w), shut)
 		return
 	}
