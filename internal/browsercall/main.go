@@ -78,7 +78,7 @@ func (s *show) run(weir string) (err error) {
 		err = errors.Join(err, s.closeAll())
 	}()
 	s.say("network: browser %s - %s proxy %s - %s phone, forwarding off", peers.WestAddr, peers.ProxyWest, peers.ProxyEast, peers.EastAddr)
-	if s.stage, err = peers.NewStage(weir); err != nil {
+	if s.stage, err = peers.NewStage(weir, peers.IPv4); err != nil {
 		return err
 	}
 	s.open = append(s.open, s.stage)

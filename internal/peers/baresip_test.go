@@ -8,7 +8,7 @@ const (
 )
 
 func TestBaresipCallsBaresip(t *testing.T) {
-	s := stage(t, "baresip")
+	s := stage(t, IPv4, "baresip")
 	for _, c := range []struct {
 		name           string
 		caller, callee Kind

@@ -25,9 +25,9 @@ func program(t *testing.T, needs ...string) string {
 }
 
 // stage makes one for a test that needs these programs.
-func stage(t *testing.T, needs ...string) *Stage {
+func stage(t *testing.T, west Families, needs ...string) *Stage {
 	t.Helper()
-	s, err := NewStage(program(t, needs...))
+	s, err := NewStage(program(t, needs...), west)
 	if err != nil {
 		t.Fatal(err)
 	}

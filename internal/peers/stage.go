@@ -22,6 +22,10 @@ const (
 	ProxyEast = "10.79.2.1"
 	EastAddr  = "10.79.2.2"
 
+	// Of the western side, if it has both families.
+	WestAddr6  = "fd79:1::2"
+	ProxyWest6 = "fd79:1::1"
+
 	// SIPPort is that of Kamailio, on both its addresses, and of every party.
 	SIPPort = 5060
 )
@@ -50,9 +54,18 @@ type Side struct {
 	dir  string
 }
 
-// NewStage makes the network and starts the proxies; weir is the path of the program. It needs root. The arguments are
-// further options of the daemon. Close it in the end, also to remove the files, which are in a temporary directory.
-func NewStage(weir string, arguments ...string) (s *Stage, err error) {
+// Families are the address families of a side. SIP goes by IPv4 in any case.
+type Families bool
+
+// What there is.
+const (
+	IPv4 Families = false
+	Dual Families = true
+)
+
+// NewStage makes the network and starts the proxies; weir is the path of the program, west what there is on the western side.
+// It needs root. Close it in the end, also to remove the files, which are in a temporary directory.
+func NewStage(weir string, west Families) (s *Stage, err error) {
 	if weir, err = filepath.Abs(weir); err != nil {
 		return nil, err
 	}
@@ -68,25 +81,30 @@ func NewStage(weir string, arguments ...string) (s *Stage, err error) {
 	if s.rig, err = netrig.New(); err != nil {
 		return s, err
 	}
-	if err = s.network(); err != nil {
+	if err = s.network(west); err != nil {
 		return s, err
 	}
-	if err = s.startWeir(arguments); err != nil {
+	var more []string
+	if west == Dual {
+		more = append(more, "--interface=west/"+ProxyWest6)
+	}
+	if err = s.startWeir(more); err != nil {
 		return s, err
 	}
 	return s, s.startKamailio()
 }
 
-func (s *Stage) network() (err error) {
+func (s *Stage) network(west Families) (err error) {
 	if s.proxy, err = s.rig.Host("proxy"); err != nil {
 		return err
 	}
 	for _, side := range []struct {
 		*Side
 		name, addr, proxy string
+		families          Families
 	}{
-		{&s.West, "west", WestAddr, ProxyWest},
-		{&s.East, "east", EastAddr, ProxyEast},
+		{&s.West, "west", WestAddr, ProxyWest, west},
+		{&s.East, "east", EastAddr, ProxyEast, IPv4},
 	} {
 		side.Addr = netip.MustParseAddr(side.addr)
 		proxy := netip.MustParseAddr(side.proxy)
@@ -95,9 +113,13 @@ func (s *Stage) network() (err error) {
 		if side.host, err = s.rig.Host(side.name); err != nil {
 			return err
 		}
-		err = s.rig.Link(
-			netrig.End{Host: side.host, Device: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(side.Addr, 24)}, GRO: true},
-			netrig.End{Host: s.proxy, Device: side.name, Addrs: []netip.Prefix{netip.PrefixFrom(proxy, 24)}, GRO: true})
+		there, here := []netip.Prefix{netip.PrefixFrom(side.Addr, 24)}, []netip.Prefix{netip.PrefixFrom(proxy, 24)}
+		if side.families == Dual {
+			there = append(there, netip.PrefixFrom(netip.MustParseAddr(WestAddr6), 64))
+			here = append(here, netip.PrefixFrom(netip.MustParseAddr(ProxyWest6), 64))
+		}
+		err = s.rig.Link(netrig.End{Host: side.host, Device: "eth0", Addrs: there, GRO: true},
+			netrig.End{Host: s.proxy, Device: side.name, Addrs: here, GRO: true})
 		if err != nil {
 			return err
 		}
@@ -206,6 +228,24 @@ func (s *Stage) AwaitNoCalls() error {
 		}
 		return err
 	})
+}
+
+// Forbid lets nothing from the western side reach Weir's media ports at an address any more.
+func (s *Stage) Forbid(proxy netip.Addr) error {
+	family := "-4"
+	if proxy.Is6() {
+		family = "-6"
+	}
+	out := new(bytes.Buffer)
+	cmd := exec.Command("ip", family, "rule", "add", "to", proxy.String(), "ipproto", "udp", "dport", "30000-31999", "blackhole")
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := s.West.host.Start(cmd); err != nil {
+		return err
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("ip rule: %w: %s", err, out)
+	}
+	return nil
 }
 
 // bound tells whether all of these UDP ports of a host are taken.

@@ -21,7 +21,7 @@ func webrtcpeer(t *testing.T) string {
 }
 
 func TestTrickling(t *testing.T) {
-	s := stage(t, "baresip")
+	s := stage(t, IPv4, "baresip")
 	program := webrtcpeer(t)
 
 	// client makes one, and trickle, which sends what candidates it has had since its latest description.
