@@ -12,11 +12,19 @@ func (d *draft) apply() {
 	p.index()
 	defer func() { p.heard = nil }()
 	recrypted := p.recrypted()
-	bundles := make(map[*Media]*media.Bundle) // the same for both legs
+	var bundles map[*Media]*media.Bundle // the same for both legs
+	var of *Media
+	var both media.Settings // of the legs of that one
 	p.components(func(party *Party, index int, m *Media, c *Component, rtcp bool) {
-		s := p.settings(party, index, m, c, rtcp, recrypted[Ref{party.ID, index}])
+		if m != of {
+			of, both = m, p.shared(party, index, m)
+		}
+		s := p.settings(both, party, m, c, rtcp, recrypted[Ref{party.ID, index}])
 		if m.Bundled && m.Carrier == index {
 			if bundles[m] == nil {
+				if bundles == nil {
+					bundles = make(map[*Media]*media.Bundle)
+				}
 				bundles[m] = p.bundled(party, index)
 			}
 			s.Bundle, s.Also = bundles[m], party.alsoSignalled(index, rtcp)
@@ -40,12 +48,10 @@ func (d *draft) apply() {
 	})
 }
 
-// settings are those of a leg that is not shared.
-func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, recrypted bool) media.Settings {
+// shared are the settings that the legs of a media have in common.
+func (p *Plan) shared(party *Party, index int, m *Media) media.Settings {
 	s := media.Settings{
 		Kind:           media.RTP,
-		Signalled:      c.Signalled,
-		Epoch:          c.Epoch,
 		Learning:       party.Handling.Learning,
 		Near:           party.Handling.Near,
 		Asymmetric:     party.Handling.Asymmetric,
@@ -54,19 +60,27 @@ func (p *Plan) settings(party *Party, index int, m *Media, c *Component, rtcp, r
 		Unidirectional: party.Handling.Unidirectional,
 		TOS:            p.TOS,
 		LoopCheck:      m.Looped,
-		// Whoever sends here before this party has said where it is cannot be told from a stranger.
-		Muted: party.Description == nil && !party.Handling.Open || m.held && !c.Signalled.IsValid(),
+		Sinks:          p.sinks(party, m, Ref{party.ID, index}),
 	}
-	switch {
-	case m.Opaque, m.Through:
+	s.Treatment = p.treatment(party, m, s.Sinks)
+	if m.Opaque || m.Through {
 		s.Kind = media.Opaque
-	case rtcp:
+	} else {
+		s.Rates = p.rates(party, index)
+	}
+	return s
+}
+
+// settings are those of a leg that is not shared with other medias, out of what both legs have in common.
+func (p *Plan) settings(s media.Settings, party *Party, m *Media, c *Component, rtcp, recrypted bool) media.Settings {
+	s.Signalled, s.Epoch = c.Signalled, c.Epoch
+	// Whoever sends here before this party has said where it is cannot be told from a stranger.
+	s.Muted = party.Description == nil && !party.Handling.Open || m.held && !c.Signalled.IsValid()
+	if rtcp && s.Kind == media.RTP {
 		s.Kind = media.RTCP
 	}
-	s.Sinks = p.sinks(party, m, Ref{party.ID, index})
-	s.Treatment = p.treatment(party, m, s.Sinks)
 	m.secure(&s, recrypted && s.Kind != media.Opaque) // what is not RTP has no keys, though the section may have had some
-	p.rtcp(&s, party, index, m)
+	p.rtcp(&s, m)
 	return s
 }
 

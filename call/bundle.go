@@ -272,14 +272,21 @@ func (d *draft) answerBundle(p *Party, req *Request) error {
 		}
 	}
 	p.bundling.agreed = len(groups) > 0
-	told := slices.Clone(p.Media)
+	told := p.Media
+	apart := false // some section may have been told the port of another and not share it now
 	for i, m := range told {
-		c := *m
-		told[i] = &c
+		apart = apart || m.carried(i)
+	}
+	if apart {
+		told = slices.Clone(told)
+		for i, m := range told {
+			c := *m
+			told[i] = &c
+		}
 	}
 	p.bundle(groups)
 	for i, m := range p.Media {
-		if m.Bundled || m.Rejected || !told[i].carried(i) || told[i].RTP.Leg == nil {
+		if !apart || m.Bundled || m.Rejected || !told[i].carried(i) || told[i].RTP.Leg == nil {
 			continue
 		}
 		// It was told one port for all and answers apart: it sends to that port, and is sent from one of its own.

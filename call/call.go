@@ -51,7 +51,7 @@ func (c *Call) own(fn func(*Call) error) (gone bool, err error) {
 // signalled notes that a command reached the call and sets its timer anew.
 func (c *Call) signalled() {
 	c.lastSignal = time.Now()
-	c.schedule()
+	c.schedule(c.lastSignal)
 	if !c.converts && c.plan.converts() {
 		c.converts = true
 		c.manager.cfg.Log.Warn("the parties have agreed on codecs that would have to be converted, which is not possible yet: packets pass as they are",
@@ -81,8 +81,10 @@ func (c *Call) deadline(now time.Time) (time.Time, Reason) {
 	at, why := c.lastSignal.Add(cfg.OfferTimeout), ReasonOfferTimeout
 	if c.plan.answered() {
 		alive := c.lastSignal
-		if heard := c.lastPacket(now); heard.After(alive) {
-			alive = heard
+		if alive.Before(now) {
+			if heard := c.lastPacket(now); heard.After(alive) {
+				alive = heard
+			}
 		}
 		at, why = alive.Add(cfg.Timeout), ReasonTimeout
 		if c.plan.held() {
@@ -118,8 +120,7 @@ func (c *Call) lastPacket(now time.Time) time.Time {
 
 // schedule sets the timer to the call's deadline. Packets move the deadline without touching the timer: when it fires,
 // the deadline is computed again.
-func (c *Call) schedule() {
-	now := time.Now()
+func (c *Call) schedule(now time.Time) {
 	at, _ := c.deadline(now)
 	if c.timer == nil {
 		c.timer = time.AfterFunc(at.Sub(now), c.expire)

@@ -36,7 +36,7 @@ func (m *Manager) Delete(req *DeleteRequest) (*Snapshot, error) {
 		c.lastSignal = time.Now()
 		if len(doomed) < len(c.plan.Parties) {
 			c.drop(doomed)
-			c.schedule()
+			c.schedule(c.lastSignal)
 			return nil
 		}
 		if delay <= 0 {
@@ -44,7 +44,7 @@ func (m *Manager) Delete(req *DeleteRequest) (*Snapshot, error) {
 			return nil
 		}
 		c.deleteAt = c.lastSignal.Add(delay)
-		c.schedule()
+		c.schedule(c.lastSignal)
 		return nil
 	})
 	if err != nil {

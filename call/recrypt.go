@@ -9,6 +9,9 @@ import (
 // recrypted returns the medias whose packets Weir decrypts and encrypts. A leg does that for all or for none, so that one
 // hearer who cannot be sent packets as they are draws in everybody whom that media hears or is heard by, and so on.
 func (p *Plan) recrypted() map[Ref]bool {
+	if p.plain() {
+		return nil
+	}
 	neighbours := make(map[Ref][]Ref)
 	var found []Ref
 	for _, party := range p.Parties {
@@ -43,6 +46,18 @@ func (p *Plan) recrypted() map[Ref]bool {
 		}
 	}
 	return all
+}
+
+// plain tells whether no media has anything to do with SRTP.
+func (p *Plan) plain() bool {
+	for _, party := range p.Parties {
+		for _, m := range party.Media {
+			if m.Security.Keying != Plain {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // secure puts into settings of a leg what its media needs for SRTP.

@@ -7,9 +7,8 @@ import (
 	"github.com/weir-media/weir/media"
 )
 
-// rtcp puts into the settings of a leg what has to do with RTCP: what it may be read with, whether it is made here, and the
-// clock rates that figures of reception need.
-func (p *Plan) rtcp(s *media.Settings, party *Party, index int, m *Media) {
+// rtcp puts into the settings of a leg what has to do with RTCP: what it may be read with, and whether it is made here.
+func (p *Plan) rtcp(s *media.Settings, m *Media) {
 	if s.Kind == media.Opaque {
 		return
 	}
@@ -17,7 +16,6 @@ func (p *Plan) rtcp(s *media.Settings, party *Party, index int, m *Media) {
 	if sec := &m.Security; s.Sealed && sec.Keying == KeyedSDES && sec.Receive.Suite.Valid() && !sec.Receive.UnauthenticatedRTP {
 		s.Proof = &sec.Receive
 	}
-	s.Rates = p.rates(party, index)
 	if !p.GenerateRTCP {
 		return
 	}
@@ -34,7 +32,7 @@ func (p *Plan) recryptsRTCP(m *Media) bool {
 	return p.GenerateRTCP && m.Mux && m.Security.Keying != Plain
 }
 
-// rates returns the clock rates of what a party may send on the legs of a media.
+// rates returns the clock rates of what a party may send on the legs of a media, which figures of reception need.
 func (p *Plan) rates(party *Party, index int) []media.ClockRate {
 	var rates []media.ClockRate
 	for i, m := range party.Media {

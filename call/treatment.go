@@ -126,21 +126,28 @@ func (p *Plan) treatment(party *Party, m *Media, sinks []media.Sink) media.Treat
 func (p *Plan) spoken(party *Party, m *Media) func(yield func(*sdp.Codec) bool) {
 	return func(yield func(*sdp.Codec) bool) {
 		index := slices.Index(party.Media, m)
-		said := []*Media{m}
-		for _, h := range p.hearers(Ref{party.ID, index}) {
-			said = append(said, h.media)
+		if !m.named(yield) {
+			return
 		}
-		for _, m := range said {
-			if m.Section == nil {
-				continue
-			}
-			for i := range m.Section.Codecs {
-				if !yield(&m.Section.Codecs[i]) {
-					return
-				}
+		for _, h := range p.hearers(Ref{party.ID, index}) {
+			if !h.media.named(yield) {
+				return
 			}
 		}
 	}
+}
+
+// named yields the codecs of the section that the party sent last, until yield wants no more.
+func (m *Media) named(yield func(*sdp.Codec) bool) bool {
+	if m.Section == nil {
+		return true
+	}
+	for i := range m.Section.Codecs {
+		if !yield(&m.Section.Codecs[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // silenceOf returns the octet that silence is made of; 0 for codecs whose packets are not a sample after the other.

@@ -38,7 +38,7 @@ func (w *worker) unbundle(l *Leg, p *plan, class rtp.Class, data []byte) (*audie
 			return &p.medias[media], nil
 		}
 		// A receiver reports under an SSRC of which nothing has come. Whom it does not concern pays no heed.
-		return &p.everyone, nil
+		return p.everyone, nil
 	}
 	return &p.audience, nil
 }

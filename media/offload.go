@@ -124,11 +124,14 @@ func (o *offloader) reconcile(l *Leg, install bool) {
 	k := &l.kernel
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !k.installed && !install {
+		return
+	}
 	want, sink, why := k.wanted(l)
 	if k.installed && (why.label != "" || !same(want, k.flow)) {
 		o.withdraw(l)
 	}
-	if why.label == "" && !k.installed && install {
+	if why.label == "" && !k.installed {
 		o.install(l, want, sink)
 	}
 }

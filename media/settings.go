@@ -63,7 +63,8 @@ func (l Learning) String() string {
 	return "unknown"
 }
 
-// Settings is all that signalling says of a leg. It is a plain value; Apply copies it.
+// Settings is all that signalling says of a leg. Apply keeps what its slices and pointers lead to, which may be shared between
+// legs and must not change any more.
 type Settings struct {
 	Kind Kind
 	// Signalled is the peer's address and port as in its SDP; zero when there is none (held, or not answered yet).
@@ -149,7 +150,7 @@ type plan struct {
 	began     time.Duration // when the epoch began
 	audience                // of a leg that is not shared
 	medias    []audience    // of one that is, in the order of Bundle
-	everyone  audience      // all of them, none of whom would get the same RTCP twice
+	everyone  *audience     // all of them, none of whom would get the same RTCP twice
 }
 
 // audience is who hears the packets of a media, and what is done to them on the way.
@@ -170,11 +171,8 @@ func newAudience(sinks []Sink, t Treatment) audience {
 func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) *plan {
 	s.Signalled = netip.AddrPortFrom(s.Signalled.Addr().Unmap(), s.Signalled.Port())
 	s.Near = s.Near.Unmap()
-	s.Sinks = slices.Clone(s.Sinks)
-	s.Also = slices.Clone(s.Also)
-	s.Rates = slices.Clone(s.Rates)
 	p := &plan{Settings: s, began: now, audience: newAudience(s.Sinks, s.Treatment)}
-	p.everyone = p.audience
+	p.everyone = &p.audience
 	if s.Bundle != nil {
 		p.gather()
 	}
@@ -201,10 +199,11 @@ func (p *plan) rate(payloadType uint8) uint32 {
 
 // gather computes who hears the medias of a bundle.
 func (p *plan) gather() {
-	p.everyone = audience{}
+	p.everyone = &audience{}
+	p.medias = make([]audience, 0, len(p.Bundle.Medias))
 	for i := range p.Bundle.Medias {
 		media := &p.Bundle.Medias[i]
-		a := newAudience(slices.Clone(media.Sinks), media.Treatment)
+		a := newAudience(media.Sinks, media.Treatment)
 		p.medias = append(p.medias, a)
 		for _, s := range a.sinks {
 			if slices.ContainsFunc(p.everyone.sinks, func(have Sink) bool { return have.RTCP == s.RTCP }) {
