@@ -49,14 +49,27 @@ func (d *draft) latch(to *Party, tm *Media, i int, from *Party, fm *Media, req *
 		if tm.ICE.begin(session.Controlling); req.answer {
 			tm.ICE.Remote = session.Remote // the offer that is answered told it
 		}
-		return d.reopen(to, tm, family)
+		return d.reopenFor(to, tm, family, req)
 	}
 	if back := tm.former; back.rtp != nil && back.remote == remote {
 		tm.RTP.Leg, tm.RTCP.Leg, tm.RTP.Alternates, tm.RTCP.Alternates = back.rtp, back.rtcp, nil, nil
-	} else if err := d.reopen(to, tm, family); err != nil {
+	} else if err := d.reopenFor(to, tm, family, req); err != nil {
 		return err
 	}
 	tm.former, tm.moving = before, true
+	return nil
+}
+
+// reopenFor is reopen for a party that is told of it by a message. In an answer it is the party's own offer that has said which
+// certificate and role it has in the association over the new ports.
+func (d *draft) reopenFor(to *Party, tm *Media, family int, req *Request) error {
+	said := tm.Security.DTLS
+	if err := d.reopen(to, tm, family); err != nil {
+		return err
+	}
+	if a := &tm.Security.DTLS; req.answer && a.Association != said.Association {
+		a.Setup, a.Peer, a.PeerTLSID = said.Setup, said.Peer, said.PeerTLSID
+	}
 	return nil
 }
 

@@ -1,9 +1,12 @@
 package call_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/dtls"
+	"github.com/weir-media/weir/sdp"
 )
 
 func TestPortsChangeWithThoseOfTheOtherSide(t *testing.T) {
@@ -93,5 +96,32 @@ func TestARepeatedAnswerMovesNothing(t *testing.T) {
 	offer()
 	if next := answer(5004); next == early {
 		t.Error("the answer to another offer told the port before")
+	}
+}
+
+func TestOtherPortsKeepWhatTheOfferSaidOfDTLS(t *testing.T) {
+	certificates, err := dtls.NewCertificates(dtls.CertificateConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _ := newManager(t, func(c *call.Config) { c.Certificates = certificates })
+	alice := strings.Replace(describe("127.0.0.1", 4000, "a=setup:actpass", "a=fingerprint:"+print1), "RTP/AVP", "RTP/SAVP", 1)
+	var told []sdp.Setup
+	for _, port := range []int{5000, 6000} {
+		offer := request(t, "c1", "a", "", alice)
+		offer.Protocol = sdp.ProtoAVP
+		must(t)(m.Offer(offer))
+		answer := must(t)(m.Answer(request(t, "c1", "a", "b", describe("127.0.0.1", port))))
+		told = append(told, answer.Media()[0].Setup)
+	}
+	if told[0] == sdp.SetupActpass || told[1] != told[0] {
+		t.Errorf("alice is told the role %s, then, on other ports, %s", told[0], told[1])
+	}
+	snap, err := m.Query("c1", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := &snap.Parties[0].Media[0].Media.Security; len(s.DTLS.Peer) != 1 || s.DTLS.Association != 2 {
+		t.Errorf("association %d, with fingerprints %v of hers", s.DTLS.Association, s.DTLS.Peer)
 	}
 }

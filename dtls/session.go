@@ -427,12 +427,21 @@ func (s *Session) farewell() [][]byte {
 // Close ends the session. A connected one tells the peer so. A callback that is under way may still run when Close
 // returns; OnKeys is not called for a handshake that ends after it.
 func (s *Session) Close() {
-	s.mu.Lock()
-	last := s.farewell()
-	s.abandon()
-	s.state, s.association, s.early = Closed, nil, nil
-	s.mu.Unlock()
-	for _, d := range last {
+	for _, d := range s.end() {
 		s.cfg.Send(d)
 	}
+}
+
+// Detach is Close without a word to the peer, for an association that another one takes the place of: its keys stay in use until
+// that has others, and a peer that was told of the end might stop its media.
+func (s *Session) Detach() { s.end() }
+
+// end returns what the peer should be told.
+func (s *Session) end() (last [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last = s.farewell()
+	s.abandon()
+	s.state, s.association, s.early = Closed, nil, nil
+	return last
 }

@@ -104,7 +104,7 @@ func (h *handshake) open() (session *dtls.Session, err error) {
 func (h *handshake) replace(session *dtls.Session) {
 	h.next.CompareAndSwap(session, nil)
 	if old := h.running.Swap(session); old != nil {
-		old.Close()
+		old.Detach()
 	}
 }
 
@@ -141,7 +141,9 @@ func (h *handshake) end() {
 	defer h.mu.Unlock()
 	h.ended = true
 	h.drop()
-	h.replace(nil)
+	if old := h.running.Swap(nil); old != nil {
+		old.Close()
+	}
 }
 
 // verified tells whether packets come from where ICE has shown that the peer is.

@@ -174,6 +174,7 @@ func TestAnotherAssociationBringsOtherKeys(t *testing.T) {
 	ours, link := newCertificate(t), r.NewLink()
 	defer link.Close()
 	var before *cipher
+	var first *secureParty
 	for n := range uint32(2) {
 		alice := newSecureParty(t, a, dtls.Active, ours)
 		a.Apply(Settings{Signalled: alice.addr(), Epoch: n, Link: link, Secure: true})
@@ -185,6 +186,15 @@ func TestAnotherAssociationBringsOtherKeys(t *testing.T) {
 		alice.key()
 		r.until("the leg has other keys", func() bool { return a.cipher.Load() != before })
 		before = a.cipher.Load()
+		if n == 0 {
+			first = alice
+		}
+	}
+	// Until the other one had keys, media went on with those before. What the party was sent by then has come before this.
+	a.Send(rtpPacket(1), first.addr())
+	<-first.media
+	if got := first.session.Load().State(); got != dtls.Connected {
+		t.Errorf("the party was told that the association is %v while its keys were in use", got)
 	}
 }
 
