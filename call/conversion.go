@@ -118,8 +118,10 @@ func (p *Plan) converts() bool {
 				if source == nil || source.Section == nil || m.Section == nil || m.Hears[i].OnlyRTCP {
 					continue
 				}
-				if slices.ContainsFunc(p.Conversions(source, m), func(c Conversion) bool { return c.Kind == Renumber || c.Kind == Transcode }) {
-					return true
+				for k := range source.Sends {
+					if kind := p.conversion(source, m, &source.Sends[k]).Kind; kind == Renumber || kind == Transcode {
+						return true
+					}
 				}
 			}
 		}

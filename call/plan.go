@@ -218,16 +218,20 @@ type hearer struct {
 	by    *Subscription
 }
 
-// index finds the hearers of all medias at once: in a large conference, to look for those of each would take too long.
+// index finds the hearers of all medias at once: in a large conference, to look for those of each would take too long. In an
+// ordinary call it is the index that would.
 func (p *Plan) index() {
-	p.heard = make(map[Ref][]hearer)
+	const few = 8
+	medias := 0
 	for _, party := range p.Parties {
-		for _, m := range party.Media {
-			for i := range m.Hears {
-				s := &m.Hears[i]
-				p.heard[s.Ref] = append(p.heard[s.Ref], hearer{m, s})
-			}
-		}
+		medias += len(party.Media)
+	}
+	if medias <= few {
+		return
+	}
+	p.heard = make(map[Ref][]hearer, medias)
+	for r, h := range p.hearing {
+		p.heard[r] = append(p.heard[r], h)
 	}
 }
 
@@ -237,14 +241,25 @@ func (p *Plan) hearers(r Ref) []hearer {
 		return p.heard[r]
 	}
 	var all []hearer
-	for _, party := range p.Parties {
-		for _, m := range party.Media {
-			if i := slices.IndexFunc(m.Hears, func(s Subscription) bool { return s.Ref == r }); i >= 0 {
-				all = append(all, hearer{m, &m.Hears[i]})
-			}
+	for of, h := range p.hearing {
+		if of == r {
+			all = append(all, h)
 		}
 	}
 	return all
+}
+
+// hearing visits all hearers with what they hear.
+func (p *Plan) hearing(yield func(Ref, hearer) bool) {
+	for _, party := range p.Parties {
+		for _, m := range party.Media {
+			for i := range m.Hears {
+				if s := &m.Hears[i]; !yield(s.Ref, hearer{m, s}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // hears tells whether the media is subscribed to the one r names.

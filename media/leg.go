@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,19 +139,20 @@ func (l *Leg) Apply(s Settings) {
 			"local", l.local, "signalled", s.Signalled)
 	}
 	// First be told of changes of the hearers, then look at them.
+	listed := old != nil && slices.EqualFunc(old.everyone.sinks, p.everyone.sinks, func(a, b Sink) bool { return a.RTP == b.RTP })
 	for _, sink := range p.everyone.sinks {
-		for _, to := range []*Leg{sink.RTP, sink.RTCP} {
+		for _, to := range [...]*Leg{sink.RTP, sink.RTCP} {
 			if to != nil && to.worker != l.worker {
 				to.shared.Store(true)
 			}
 		}
-		if sink.RTP != nil {
+		if sink.RTP != nil && !listed {
 			sink.RTP.hears.add(l)
 		}
 	}
 	l.detour(old, s.Via)
 	l.plan.Store(p)
-	if old != nil {
+	if old != nil && !listed {
 		l.leave(old)
 	}
 	if p.Keys != (Keys{}) {

@@ -224,7 +224,6 @@ func (p *Plane) OpenPair(iface string, family int, affinity string) (rtp, rtcp *
 	if f == nil {
 		return nil, nil, fmt.Errorf("%w: %q", ErrNoInterface, iface)
 	}
-	err = fmt.Errorf("%w: %q has none of IPv%d", ErrNoFamily, iface, family)
 	start := f.turn.Add(1) - 1
 	for i := range f.members {
 		m := f.members[(int(start)+i)%len(f.members)]
@@ -237,6 +236,9 @@ func (p *Plane) OpenPair(iface string, family int, affinity string) (rtp, rtcp *
 				return rtp, rtcp, err
 			}
 		}
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: %q has none of IPv%d", ErrNoFamily, iface, family)
 	}
 	return nil, nil, err
 }

@@ -101,6 +101,7 @@ func newOutBatch() *outBatch {
 type udpSocket struct {
 	fd        int
 	ip4       bool
+	roomy     bool        // its buffer has been set
 	fragments atomic.Bool // IPv4: a datagram was too long for its path
 }
 
@@ -118,8 +119,6 @@ func listenUDP(local netip.AddrPort) (*udpSocket, error) {
 	if err := s.bind(local); err != nil {
 		return nil, joinClose(fmt.Errorf("bind %v: %w", local, err), s)
 	}
-	// A smaller buffer than asked for is no reason to refuse a call.
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	return s, nil
 }
 
@@ -152,6 +151,12 @@ func (s *udpSocket) close() error { return os.NewSyscallError("close", unix.Clos
 
 func (s *udpSocket) receive(b *inBatch, max int) error {
 	b.n = 0
+	if !s.roomy {
+		// Many sockets never receive anything. For the first packets the system's buffer will do, and a smaller one than asked
+		// for is no reason to refuse a call.
+		s.roomy = true
+		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	}
 	if max > 1 {
 		return s.receiveMany(b, max)
 	}

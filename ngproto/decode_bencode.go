@@ -48,17 +48,15 @@ func (d *bencodeDecoder) value(depth int) (Value, bool) {
 
 func (d *bencodeDecoder) list(depth int) (Value, bool) {
 	d.pos++
-	var items []Value
+	var room [usualItems]Value
+	items := room[:0]
 	for {
 		if d.end() {
-			return List(items...), true
+			return List(exact(items)...), true
 		}
 		v, ok := d.value(depth + 1)
 		if !ok {
 			return Value{}, false
-		}
-		if items == nil {
-			items = make([]Value, 0, usualItems)
 		}
 		items = append(items, v)
 	}
@@ -66,13 +64,11 @@ func (d *bencodeDecoder) list(depth int) (Value, bool) {
 
 func (d *bencodeDecoder) dict(depth int) (Value, bool) {
 	d.pos++
-	var entries Dict
-	if depth == 0 {
-		entries = make(Dict, 0, usualKeys)
-	}
+	var room [usualKeys]Entry
+	entries := room[:0]
 	for {
 		if d.end() {
-			return Map(entries), true
+			return Map(exact(entries)), true
 		}
 		key, ok := d.str()
 		if !ok {
@@ -86,11 +82,22 @@ func (d *bencodeDecoder) dict(depth int) (Value, bool) {
 	}
 }
 
-// Room for the keys of a common offer and for the items of its lists, so that they do not grow step by step.
+// Room on the stack for the keys of a common offer and for the items of its lists, so that they do not grow step by step and
+// take no more memory than they need.
 const (
 	usualKeys  = 16
 	usualItems = 4
 )
+
+// exact returns a copy of s that does not keep the room it was made in; nil when there is nothing in it.
+func exact[T any](s []T) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	c := make([]T, len(s))
+	copy(c, s)
+	return c
+}
 
 // end consumes the "e" that closes a list or dictionary.
 func (d *bencodeDecoder) end() bool {
