@@ -90,10 +90,13 @@ func (o *offloader) changed(l *Leg) {
 		return
 	}
 	o.reconcile(l, false)
-	for _, f := range l.hears.list() {
+	feeders := l.hears.list()
+	for _, f := range feeders {
 		o.reconcile(f, false)
 	}
-	o.enqueue(l)
+	if p := l.plan.Load(); len(feeders) > 0 || p == nil || p.Kind == RTP {
+		o.enqueue(l) // others have nothing that could go to the kernel
+	}
 }
 
 // enqueue has l looked at soon. It never blocks and allocates nothing.

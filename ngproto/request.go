@@ -10,21 +10,26 @@ type Request struct {
 	Flags   Flags
 
 	// Call and parties.
-	CallID       string
-	FromTag      string
-	ToTag        string
-	ViaBranch    string
-	HasSDP       bool // the key was there, even if empty
-	HasFromTag   bool
-	HasToTag     bool
+	CallID    string
+	FromTag   string
+	ToTag     string
+	ViaBranch string
+
+	// Small fields stand together, since a Request is big enough.
+	HasSDP        bool // the key was there, even if empty
+	HasFromTag    bool
+	HasToTag      bool
+	AcceptProto   bool // transport-protocol=accept in an answer
+	All           AllMode
+	AliasKey      AliasKey
+	AddressFamily Family
+
 	SDP          string
 	FromTags     []string
 	Label        string // label or from-label
 	SetLabel     string
 	ToLabel      string
 	Address      string // participant selection by advertised address, as sent
-	All          AllMode
-	AliasKey     AliasKey
 	SourceTag    string
 	SourceCallID string
 	ToCallID     string
@@ -39,11 +44,9 @@ type Request struct {
 	InboundPeer   netip.Addr
 	OutboundPeer  netip.Addr
 	Peer          netip.Addr
-	AddressFamily Family
 	MediaAddress  netip.Addr
 	ReceivedFrom  netip.Addr
 	Transport     string // a known transport protocol in capitals as in SDP, "" if not asked for
-	AcceptProto   bool   // transport-protocol=accept in an answer
 	TOS           Number
 	XMLRPCAddr    netip.Addr
 
