@@ -50,6 +50,9 @@ func message(datagram []byte) int {
 	return int(r.raw[recordHeaderSize])
 }
 
+// IsClientHello tells whether a datagram begins with a ClientHello in clear, with which a client opens a handshake.
+func IsClientHello(datagram []byte) bool { return message(datagram) == clientHello }
+
 // helloRandom is what tells the first hello of one association from that of another: the random of a ClientHello. It is
 // false for everything else, which includes the second hello, the one that returns the cookie.
 func helloRandom(datagram []byte) (random [helloRandomSize]byte, ok bool) {

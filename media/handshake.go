@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/weir-media/weir/dtls"
 	"github.com/weir-media/weir/srtp"
@@ -27,6 +28,10 @@ type Handshakes struct {
 	Limit    int // handshakes under way at a time, 0: dtls.DefaultPoolLimit
 }
 
+// helloHead is how long our first hello waits. It would overtake the description that announces it, which goes by way of
+// proxies, and come to a peer that cannot take it yet.
+const helloHead = 100 * time.Millisecond
+
 // handshake keeps the DTLS session of one component. A peer may want another association at any time; since its hello can be
 // forged, the session before stays until the one for that hello has keys (RFC 6347, section 4.2.8).
 type handshake struct {
@@ -35,6 +40,7 @@ type handshake struct {
 	running   atomic.Pointer[dtls.Session]
 	next      atomic.Pointer[dtls.Session] // that wants to take its place; nil: none
 	heard     atomic.Pointer[route]        // where the last DTLS packet came from
+	due       atomic.Int64                 // when our first hello may be sent, on the plane's clock
 
 	mu     sync.Mutex
 	agreed DTLS
@@ -48,6 +54,9 @@ func (h *handshake) apply(now DTLS) error {
 	defer h.mu.Unlock()
 	before, next := h.agreed, h.next.Load()
 	h.agreed = now
+	if now.Role == dtls.Active && before.Role != dtls.Active {
+		h.due.Store(int64(h.link.plane.now() + helloHead))
+	}
 	serves := func(s *dtls.Session) (ok bool, err error) {
 		// A session that is still without keys serves any association: the party's hello may have come before its description.
 		if s == nil || before.Certificate != now.Certificate ||
@@ -85,7 +94,7 @@ func (h *handshake) open() (session *dtls.Session, err error) {
 	session, err = dtls.NewSession(dtls.Config{
 		Role: h.agreed.Role, Remote: h.agreed.Remote, Certificate: h.agreed.Certificate, Verified: h.verified,
 		Profiles: p.handshakes.Profiles, Ciphers: p.handshakes.Ciphers, MTU: p.handshakes.MTU, Pool: p.handshaking,
-		Send:   h.send,
+		Send:   h.sendDue,
 		OnKeys: func(k dtls.Keys) { h.keys(session, k) },
 		OnFail: func(err error) { h.gaveUp(session, err) },
 		OnClose: func(err error) {
@@ -175,6 +184,15 @@ func (h *handshake) fits(source, before netip.AddrPort) bool {
 	}
 	p := leg.plan.Load()
 	return p == nil || rankOf(p.Signalled, source) >= rankOf(p.Signalled, before)
+}
+
+// sendDue sends, but for a hello that comes too early, which it sends later.
+func (h *handshake) sendDue(pkt []byte) {
+	if wait := time.Duration(h.due.Load()) - h.link.plane.now(); wait > 0 && dtls.IsClientHello(pkt) {
+		time.AfterFunc(wait, func() { h.send(pkt) })
+		return
+	}
+	h.send(pkt)
 }
 
 // send sends where ICE says, else where the peer was last heard, else where media goes.
