@@ -9,7 +9,7 @@ import (
 const (
 	learnWindow   = 3 * time.Second // as users of endpoint-learning know it
 	confirmations = 5               // packets from exactly the signalled source that end the window early
-	probation     = 5               // packets that a source nobody has named must send more than all others
+	probation     = 5               // packets that a source must send more than others if neither address of the peer is its
 )
 
 // rank orders sources by how well they fit the signalled one.
@@ -164,7 +164,8 @@ func (l *learner) weigh(p *plan, source netip.AddrPort, now time.Duration) (v ve
 		if l.source.IsValid() && r <= l.rank && !(p.Handover && r == l.rank) {
 			return refuse, false
 		}
-		if r < rankNear && !l.proves(source, now) {
+		// Without a further address nobody knows whether the peer is behind a NAT, and its first packet should count.
+		if r < rankNear && p.Near.IsValid() && !l.proves(source, now) {
 			return early, false
 		}
 		l.source, l.rank, changed = source, r, true
@@ -180,9 +181,9 @@ func (l *learner) weigh(p *plan, source netip.AddrPort, now time.Duration) (v ve
 	return accept, changed
 }
 
-// proves counts a packet of a source at an address that nobody has named, and tells whether that is enough to take it for the
-// peer. Whoever tries all ports with a packet or a few of each finds nobody then; a peer behind a NAT that signalling does
-// not know of loses its first packets. The source that sends most wins, whoever was first.
+// proves counts a packet of a source that is neither at the signalled address nor at Settings.Near, and tells whether that is
+// enough to take it for the peer. Whoever tries all ports with a packet or a few of each finds nobody then; a peer that really is at
+// a third address loses its first packets. The source that sends most wins, whoever was first.
 func (l *learner) proves(source netip.AddrPort, now time.Duration) bool {
 	if now-l.voted >= learnWindow {
 		l.votes = 0 // scans add up over a silent call otherwise

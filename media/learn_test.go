@@ -55,18 +55,23 @@ func TestLearning(t *testing.T) {
 				{8, other, refuse, signalled, false},
 			},
 		)},
-		{"heuristic: a few packets of a stranger find nobody", Settings{Signalled: signalled}, slices.Concat(
+		{"heuristic: nobody knows of a NAT, and the first packet counts", Settings{Signalled: signalled}, []step{
+			{0, other, accept, other, false},
+			{1, samePort, accept, samePort, false},
+			{2, other, refuse, samePort, false},
+		}},
+		{"heuristic: a few packets of a stranger find nobody", Settings{Signalled: signalled, Near: near.Addr()}, slices.Concat(
 			repeat(4, step{0, other, early, none, false}),
 			repeat(1, step{time.Second, signalled, accept, signalled, false}),
 			repeat(9, step{time.Second, other, refuse, signalled, false}),
 		)},
-		{"heuristic: scans do not add up", Settings{Signalled: signalled}, slices.Concat(
+		{"heuristic: scans do not add up", Settings{Signalled: signalled, Near: near.Addr()}, slices.Concat(
 			repeat(4, step{0, other, early, none, false}),
 			repeat(4, step{4 * time.Second, other, early, none, false}),
 			repeat(4, step{8 * time.Second, other, early, none, false}),
 		)},
-		{"heuristic: of strangers, one of whom may be the peer behind a NAT, the one that sends most is taken",
-			Settings{Signalled: signalled}, slices.Concat(
+		{"heuristic: of strangers, one of whom may be the peer, the one that sends most is taken",
+			Settings{Signalled: signalled, Near: near.Addr()}, slices.Concat(
 				repeat(3, step{0, other, early, none, false}),
 				repeat(3, step{0, other2, early, none, false}),
 				repeat(4, step{0, other2, early, none, false}),
@@ -85,21 +90,18 @@ func TestLearning(t *testing.T) {
 			{14 * time.Second, signalled, refuse, sameAddr, true},
 		}},
 		{"heuristic: one early stranger does not shut out a late peer", Settings{Signalled: signalled}, []step{
-			{0, other, early, none, false},
+			{0, other, accept, other, false},
 			{20 * time.Second, signalled, accept, signalled, true},
 			{21 * time.Second, other, refuse, signalled, true},
 		}},
-		{"heuristic: without a signalled peer all sources are equal", Settings{}, slices.Concat(
-			repeat(4, step{0, other, early, none, false}),
-			[]step{
-				{1, other, accept, other, false},
-				{2, other2, refuse, other, false},
-				{3 * time.Second, other, accept, other, true},
-			},
-		)},
+		{"heuristic: without a signalled peer all sources are equal", Settings{}, []step{
+			{0, other, accept, other, false},
+			{1, other2, refuse, other, false},
+			{3 * time.Second, other, accept, other, true},
+		}},
 		{"open: foreign sources are relayed and not learnt from", Settings{Signalled: signalled, Open: true}, []step{
-			{0, samePort, accept, none, false},
-			{1, other, accept, none, false},
+			{0, samePort, accept, samePort, false},
+			{1, other, accept, samePort, false},
 			{2, sameAddr, accept, sameAddr, false},
 			{3 * time.Second, sameAddr, accept, sameAddr, true},
 			{4 * time.Second, other, accept, sameAddr, true},

@@ -37,8 +37,8 @@ const (
 	// LearnHeuristic ranks sources for up to 3 s from the first packet on: exactly the signalled one, then the
 	// signalled address, then an address known to be the peer's otherwise (Settings.Near, that of the other leg of the
 	// pair, or of the epoch before), then the signalled port, then any. The best so far is in use; among equals the first one
-	// stays, and packets of lesser sources are refused. Sources of the last two kinds are not taken before they have sent
-	// five packets more than others. Five packets from exactly the signalled source close at once.
+	// stays, and packets of lesser sources are refused. If there is Settings.Near, sources of the last two kinds are not
+	// taken before they have sent five packets more than others. Five packets from exactly the signalled source close at once.
 	LearnHeuristic Learning = iota
 	// LearnOff takes packets from the signalled source only.
 	LearnOff
@@ -70,7 +70,8 @@ type Settings struct {
 	// Signalled is the peer's address and port as in its SDP; zero when there is none (held, or not answered yet).
 	Signalled netip.AddrPort
 	Learning  Learning
-	// Near is a further address of the peer, such as the one its signalling came from. A source there is believed sooner.
+	// Near is a further address of the peer, such as the one its signalling came from. A source there is believed sooner, and
+	// one at neither address later.
 	Near netip.Addr
 	// Epoch starts learning again when it differs from that of the settings before.
 	Epoch uint32

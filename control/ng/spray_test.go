@@ -49,17 +49,21 @@ func TestSprayOfEveryPort(t *testing.T) {
 		// Before the answer; before the first packet of a party; while learning; after it.
 		want [4]outcome
 	}{
-		{"heuristic, the default", few, setup{}, [4]outcome{}},
-		{"heuristic, behind a NAT", few, setup{nat: true}, [4]outcome{}},
+		{"heuristic, signalling tells where it comes from", few, setup{received: true}, [4]outcome{}},
 		{"heuristic, behind a NAT that signalling knows of", few, setup{nat: true, received: true}, [4]outcome{}},
-		{"heuristic, a stranger who stays", many, setup{}, [4]outcome{nothing, both, nothing, nothing}},
-		{"heuristic, behind a NAT, a stranger who stays", many, setup{nat: true}, [4]outcome{nothing, nothing, nothing, both}},
+		{"heuristic, signalling tells where it comes from, a stranger who stays", many, setup{received: true},
+			[4]outcome{nothing, both, nothing, nothing}},
 		{"heuristic, behind a NAT that signalling knows of, a stranger who stays", many, setup{nat: true, received: true},
 			[4]outcome{nothing, gets, nothing, nothing}},
-		{"heuristic, strict source", few, setup{flags: []string{"strict source"}}, [4]outcome{}},
-		{"heuristic, media handover", few, setup{flags: []string{"media handover"}}, [4]outcome{nothing, nothing, nothing, both}},
+		{"heuristic, signalling says nothing more, the parties are faster", few, setup{early: true}, [4]outcome{}},
+		{"heuristic, signalling says nothing more, a stranger is faster", few, setup{}, [4]outcome{nothing, both, nothing, nothing}},
+		{"heuristic, behind a NAT, the parties are faster", few, setup{nat: true, early: true}, [4]outcome{}},
+		{"heuristic, strict source", few, setup{received: true, flags: []string{"strict source"}}, [4]outcome{}},
+		{"heuristic, media handover", few, setup{received: true, flags: []string{"media handover"}},
+			[4]outcome{nothing, nothing, nothing, both}},
 		{"heuristic, asymmetric", few, setup{flags: []string{"asymmetric"}}, [4]outcome{nothing, heard, heard, heard}},
-		{"heuristic, asymmetric and strict source", few, setup{flags: []string{"asymmetric", "strict source"}}, [4]outcome{}},
+		{"heuristic, asymmetric and strict source", few, setup{received: true, flags: []string{"asymmetric", "strict source"}},
+			[4]outcome{}},
 
 		{"delayed", many, setup{learning: "delayed"}, [4]outcome{}},
 		{"delayed, strict source", many, setup{learning: "delayed", flags: []string{"strict source"}}, [4]outcome{}},
@@ -81,8 +85,8 @@ func TestSprayOfEveryPort(t *testing.T) {
 		{"off, asymmetric", many, setup{learning: "off", flags: []string{"asymmetric"}}, [4]outcome{nothing, heard, heard, heard}},
 		{"off, asymmetric and strict source", many, setup{learning: "off", flags: []string{"asymmetric", "strict source"}}, [4]outcome{}},
 
-		{"foreign sources relayed", few, setup{foreign: true}, [4]outcome{heard, heard, heard, heard}},
-		{"foreign sources relayed, strict source", few, setup{foreign: true, flags: []string{"strict source"}},
+		{"foreign sources relayed", few, setup{foreign: true, received: true}, [4]outcome{heard, heard, heard, heard}},
+		{"foreign sources relayed, strict source", few, setup{foreign: true, received: true, flags: []string{"strict source"}},
 			[4]outcome{heard, nothing, nothing, nothing}}, // whose flag it is says nothing of the other party before it answers
 
 		{"SDES, decrypted here", many, setup{sdes: true, flags: []string{"recrypt"}}, [4]outcome{}},
@@ -95,8 +99,8 @@ func TestSprayOfEveryPort(t *testing.T) {
 		{"SDES, passed on as it is, behind a NAT", many, setup{sdes: true, nat: true}, [4]outcome{}},
 		{"SDES, passed on as it is, immediate", many, setup{sdes: true, learning: "immediate"}, [4]outcome{}},
 
-		{"ICE", few, setup{ice: true}, [4]outcome{}},
-		{"ICE, behind a NAT", few, setup{ice: true, nat: true}, [4]outcome{}},
+		{"ICE", few, setup{ice: true, received: true}, [4]outcome{}},
+		{"ICE, behind a NAT", few, setup{ice: true, nat: true, received: true}, [4]outcome{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			// Who captures the ports of one party only gets what the other one sends.

@@ -220,13 +220,14 @@ func (w *webCall) stream(p *party) {
 	}
 }
 
-// loss tells how many packets were lost in a while. What is under way is not missing for long.
+// loss tells how many packets were lost in a while. What is under way is missing for a while only, for long on a busy
+// machine.
 func (w *webCall) loss(ctx context.Context, while time.Duration) (int64, error) {
 	if err := sleep(ctx, while); err != nil {
 		return 0, err
 	}
 	missing := w.sent.Load() - w.received.Load()
-	for n := 0; n < 50 && missing > w.lost; n++ {
+	for n := 0; n < 1000 && missing > w.lost; n++ {
 		if err := sleep(ctx, 2*time.Millisecond); err != nil {
 			return 0, err
 		}
