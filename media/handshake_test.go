@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-media/weir/dtls"
+	"github.com/weir-media/weir/ice"
 	"github.com/weir-media/weir/rtp"
 	"github.com/weir-media/weir/srtp"
 )
@@ -318,5 +319,44 @@ func TestAHandshakeGoesToThePeerThatSignallingKnows(t *testing.T) {
 		if got := h.heard.Load().to.addr; got != step.want {
 			t.Fatalf("%s: it goes to %v, want %v", step.name, got, step.want)
 		}
+	}
+}
+
+func TestAHelloIsAnsweredInFullOnlyWhereICEHasShownThatThePeerIs(t *testing.T) {
+	const serverHello, helloVerifyRequest = 2, 3
+	for name, shown := range map[string]bool{"before any check": false, "after one": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			a, _ := r.pair(4, "call")
+			ours, link := newCertificate(t), r.NewLink()
+			defer link.Close()
+			alice := newPhone(t, loopback4)
+			a.Apply(Settings{Signalled: alice.addr(), Link: link, Secure: true})
+			if err := link.Apply(LinkConfig{RTP: []*Leg{a}, ICE: &ICE{Local: ice.NewCredentials()}, DTLS: &DTLS{
+				Certificate: ours, Role: dtls.Passive, Remote: []dtls.Fingerprint{ours.Fingerprint(dtls.SHA256)},
+			}}); err != nil {
+				t.Fatal(err)
+			}
+			want := byte(helloVerifyRequest)
+			if shown {
+				link.authenticated(link.Agent(), 1, alice.addr())
+				want = serverHello
+			}
+			client, err := dtls.NewSession(dtls.Config{
+				Role: dtls.Active, Remote: []dtls.Fingerprint{ours.Fingerprint(dtls.SHA256)}, Certificate: ours,
+				Send: func(pkt []byte) {
+					_, _ = alice.conn.WriteToUDPAddrPort(pkt, a.Local()) // what is lost is sent again
+				},
+				OnKeys: func(dtls.Keys) {},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			const recordHeader = 13
+			if got := alice.receive()[recordHeader]; got != want {
+				t.Errorf("the hello is answered by message %d, want %d", got, want)
+			}
+		})
 	}
 }
