@@ -26,7 +26,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "browsercall: --seconds is not from 2 to 600")
 		os.Exit(2)
 	}
-	s := &show{talk: time.Duration(*seconds) * time.Second, out: os.Stdout, verbose: *verbose}
+	s := &show{talk: time.Duration(*seconds) * time.Second, out: os.Stdout, verbose: *verbose, result: result{Problems: []string{}}}
 	if *asJSON {
 		s.out = io.Discard
 	}
