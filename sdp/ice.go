@@ -52,6 +52,9 @@ type RemoteCandidate struct {
 func ParseCandidate(text string) (Candidate, bool) {
 	var c Candidate
 	rest := strings.TrimPrefix(trim(text), "candidate:")
+	if strings.IndexByte(rest, '\t') >= 0 {
+		return c, false // blanks separate the words, and nothing else does (RFC 8839, section 5.1)
+	}
 	var component, priority, port, typ string
 	c.Foundation, rest = field(rest)
 	component, rest = field(rest)

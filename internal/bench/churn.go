@@ -37,6 +37,10 @@ type churn struct {
 // churnBatch is how many calls are made and deleted at a time.
 const churnBatch = 1000
 
+// churnWarmUp is how many are made and deleted at least before the count begins: their garbage, some 40 KB each, fills the
+// 64 MB three times over.
+const churnWarmUp = 6000
+
 // churnStage makes and deletes calls and looks at what Weir holds before and after.
 func churnStage(ctx context.Context, logger *slog.Logger, p plan) ([]churn, error) {
 	subjects := p.subjects()
@@ -84,8 +88,9 @@ func (r *churn) measure(ctx context.Context, logger *slog.Logger, s subject, wei
 		}
 		return nil
 	}
-	// Caches are filled first: what they hold is not left by the calls that follow.
-	if err := cycle(max(r.Cycles/4, churnBatch)); err != nil {
+	// Caches and what the garbage collector leaves lying (see heapFloor in the daemon) fill first: that is not left by the
+	// calls that follow.
+	if err := cycle(max(r.Cycles/4, churnWarmUp)); err != nil {
 		return err
 	}
 	if r.Before, err = proxy.daemon.footprint(weir); err != nil {
