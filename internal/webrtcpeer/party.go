@@ -97,6 +97,7 @@ func (p *party) listen(track *webrtc.TrackRemote) {
 }
 
 func (p *party) offer(restart bool) (string, error) {
+	p.forget()
 	offer, err := p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: restart})
 	if err != nil {
 		return "", err
@@ -105,6 +106,7 @@ func (p *party) offer(restart bool) (string, error) {
 }
 
 func (p *party) answer(offer string) (string, error) {
+	p.forget()
 	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", err
 	}
@@ -115,11 +117,16 @@ func (p *party) answer(offer string) (string, error) {
 	return answer.SDP, p.describe(answer)
 }
 
+// forget drops the candidates of the description before. It comes first: with a restart pion gathers as soon as it has made
+// the offer.
+func (p *party) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.candidates, p.gathered = nil, false
+}
+
 // describe starts to gather candidates.
 func (p *party) describe(d webrtc.SessionDescription) error {
-	p.mu.Lock()
-	p.candidates, p.gathered = nil, false
-	p.mu.Unlock()
 	if err := p.pc.SetLocalDescription(d); err != nil {
 		return fmt.Errorf("local description: %w", err)
 	}
