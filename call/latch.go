@@ -26,7 +26,7 @@ func (f *former) leg(rtcp bool) *media.Leg {
 	return f.rtp
 }
 
-// latch tells whether `to` is to be told other ports in section i, because `from` has moved, and sees to it.
+// latch gives `to` other ports for section i if `from` has moved. The error is ErrNoPorts.
 func (d *draft) latch(to *Party, tm *Media, i int, from *Party, fm *Media, req *Request) error {
 	if tm.RTP.Leg == nil || tm.carried(i) {
 		return nil

@@ -72,13 +72,15 @@ func (m *Media) secure(s *media.Settings, recrypted bool) {
 
 // sdesKeys puts the keys of KeyedSDES into settings.
 func (m *Media) sdesKeys(s *media.Settings) {
-	if m.Security.Keying == KeyedSDES {
-		if sec := &m.Security; sec.Receive.Suite.Valid() {
-			s.Keys.In = &sec.Receive
-		}
-		if sec := &m.Security; sec.Send.Suite.Valid() {
-			s.Keys.Out = &sec.Send
-		}
+	sec := &m.Security
+	if sec.Keying != KeyedSDES {
+		return
+	}
+	if sec.Receive.Suite.Valid() {
+		s.Keys.In = &sec.Receive
+	}
+	if sec.Send.Suite.Valid() {
+		s.Keys.Out = &sec.Send
 	}
 }
 
