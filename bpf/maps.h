@@ -34,3 +34,12 @@ struct {
 	__type(value, struct exit_count);
 	__uint(max_entries, REASON_COUNT);
 } exits SEC(".maps");
+
+// One entry. Written by userspace every few seconds, read when a next hop is looked up: flows whose daemon is dead end by
+// themselves.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct life_sign);
+	__uint(max_entries, 1);
+} life SEC(".maps");

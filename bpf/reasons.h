@@ -30,5 +30,6 @@ enum reason {
 	REASON_TOO_BIG,        // longer than the MTU of the path
 	REASON_PORT,           // the egress device takes no redirected frames
 	REASON_CHECKSUM,       // the UDP checksum could not be made
+	REASON_ABANDONED,      // the daemon has been dead for too long
 	REASON_COUNT,
 };

@@ -4,6 +4,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "life.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -102,6 +103,8 @@ static __always_inline enum reason route(ctx_t *ctx, struct flow *flow, const st
 		if (*(volatile __u64 *)&flow->hop.when == when)
 			goto found;
 	}
+	if (life_over())
+		return REASON_ABANDONED;
 	reason = route_look_up(ctx, flow, pkt, now, hop);
 	if (reason != REASON_RELAYED)
 		return reason;

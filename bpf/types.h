@@ -57,6 +57,13 @@ struct hop {
 	enum port_flag port; // of ifindex at that time
 };
 
+// What all flows have in common. Userspace writes it, as a sign of life.
+struct life_sign {
+	__u64 deadline_ns; // on CLOCK_MONOTONIC: from then on no flow is relayed; 0: there is none
+	__u64 netns;       // cookie of the network namespace that the programs serve
+	__u64 now;         // in ticks, as of the last run of life_forget
+};
+
 struct stats {
 	__u64 packets;
 	__u64 bytes;
@@ -87,6 +94,7 @@ struct flow {
 
 _Static_assert(sizeof(struct endpoint) == 20, "endpoint is a map key: no hidden padding");
 _Static_assert(sizeof(struct hop) == 40, "size of hop");
+_Static_assert(sizeof(struct life_sign) == 24, "size of life");
 _Static_assert(sizeof(struct stats) == 48, "size of stats");
 _Static_assert(sizeof(struct flow) == 192, "size of flow");
 _Static_assert(__builtin_offsetof(struct flow, payload_types) % 8 == 0, "alignment of payload_types");

@@ -24,7 +24,12 @@ type Config struct {
 	Mode     Mode         // Auto when empty
 	Addrs    []netip.Addr // local media addresses; the network devices that own them get the programs
 	MaxFlows int          // DefaultMaxFlows when 0
-	Log      *slog.Logger // nothing is logged when nil
+	// Outlive is for how long flows go on when the process has died. Maps and links are then pinned, for the next process
+	// of the same table, which takes them over. 0: nothing outlives the process.
+	Outlive time.Duration
+	Table   int          // tells the instances of one host apart
+	BPFFS   string       // the BPF file system; DefaultBPFFS when empty
+	Log     *slog.Logger // nothing is logged when nil
 }
 
 // Interface is a network device that owns media addresses, and what serves it.
@@ -48,6 +53,14 @@ type Plane struct {
 	xdpErr error // why there are no XDP programs
 	tc     relayTCPrograms
 	tcErr  error // why there is no tc program
+
+	forget *ebpf.Program // has all flows look up their next hop anew; nil when the kernel cannot do it
+	heart  *heart
+
+	pins     *pins // nil: nothing outlives the process
+	unpinned string
+	pending  []func() error // replaces programs of another schema
+	took     bool
 
 	netlink *netlink.Handle
 	ports   *ports
@@ -106,6 +119,10 @@ func (p *Plane) start(cfg Config) error {
 	if p.devices, err = findDevices(p.netlink, cfg.Addrs); err != nil {
 		return err
 	}
+	netns, err := p.openPins(cfg)
+	if err != nil {
+		return err
+	}
 	if cfg.Mode == None {
 		for _, d := range p.devices {
 			d.because("switched off by configuration")
@@ -119,6 +136,12 @@ func (p *Plane) start(cfg Config) error {
 		}
 		return nil
 	}
+	if p.heart, err = newHeart(p.maps.Life, netns, cfg.Outlive); err != nil {
+		return fmt.Errorf("give a sign of life: %w", err)
+	}
+	p.heart.start(func(err error) {
+		p.log.Error("flows will end: the kernel plane takes no sign of life", "in", p.heart.after, "err", err)
+	})
 	p.allowRouting(cfg.Addrs)
 	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.log); err != nil {
 		return err
@@ -131,6 +154,30 @@ func (p *Plane) start(cfg Config) error {
 		p.log.Info("kernel plane", "device", d.Name, "engine", d.Engine, "reason", d.Reason)
 	}
 	return nil
+}
+
+// openPins looks for what a dead process has left. Without a place for pins the plane works all the same.
+func (p *Plane) openPins(cfg Config) (netns uint64, err error) {
+	if netns, err = netnsCookie(); err != nil {
+		return 0, err
+	}
+	if cfg.Outlive <= 0 {
+		p.unpinned = "switched off by configuration"
+		return netns, nil
+	}
+	spec, err := loadRelay()
+	if err != nil {
+		return 0, err
+	}
+	if p.pins, err = openPins(cfg.BPFFS, cfg.Table, schemaOf(spec)); err != nil {
+		p.unpinned = explain(err)
+		p.log.Warn("flows end with this process", "reason", p.unpinned)
+		return netns, nil
+	}
+	if cfg.Mode == None {
+		return netns, p.pins.discard() // there will be nobody to look after them
+	}
+	return netns, p.pins.check(netns, p.log)
 }
 
 // load brings maps and programs into the kernel. One kind of program may fail; the error is kept for the reasons.
@@ -149,17 +196,25 @@ func (p *Plane) load() error {
 	if p.tick, err = tick(); err != nil {
 		return err
 	}
+	life, err := loadLife()
+	if err != nil {
+		return err
+	}
+	if have := p.pins.mapAt(relayMapFlows); have != nil {
+		p.maxFlows = int(have.MaxEntries()) // it cannot be changed
+		have.Close()
+	}
 	for _, spec := range []*ebpf.CollectionSpec{xdp, tc} {
 		spec.Maps[relayMapFlows].MaxEntries = uint32(p.maxFlows)
 		if err := spec.Variables[relayVarTicksPerSecond].Set(uint32(time.Second / p.tick)); err != nil {
 			return fmt.Errorf("set the tick: %w", err)
 		}
 	}
-	if err := xdp.LoadAndAssign(&p.maps, nil); err != nil {
+	if err := xdp.LoadAndAssign(&p.maps, p.pins.options(xdp)); err != nil {
 		return fmt.Errorf("create maps: %w", err)
 	}
 	shared := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
-		relayMapFlows: p.maps.Flows, relayMapPorts: p.maps.Ports, relayMapExits: p.maps.Exits,
+		relayMapFlows: p.maps.Flows, relayMapPorts: p.maps.Ports, relayMapExits: p.maps.Exits, relayMapLife: p.maps.Life,
 	}}
 	if err := xdp.LoadAndAssign(&p.xdp, shared); err != nil {
 		p.xdpErr = fmt.Errorf("load the XDP programs: %w", err)
@@ -167,6 +222,13 @@ func (p *Plane) load() error {
 	if err := tc.LoadAndAssign(&p.tc, shared); err != nil {
 		p.tcErr = fmt.Errorf("load the tc program: %w", err)
 	}
+	// It takes maps that the programs have as well, but no other one.
+	own := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{relayMapFlows: p.maps.Flows, relayMapLife: p.maps.Life}}
+	var programs lifePrograms
+	if err := life.LoadAndAssign(&programs, own); err != nil {
+		p.log.Debug("changed routes take a second to be heeded", "err", err)
+	}
+	p.forget = programs.LifeForget
 	if p.xdpErr != nil && p.tcErr != nil {
 		return errors.Join(p.xdpErr, p.tcErr)
 	}
@@ -215,12 +277,21 @@ func (p *Plane) Serves(local netip.Addr) (ok bool, why string) {
 	return false, fmt.Sprintf("no network device of this host owns %v", local)
 }
 
-// Close detaches everything and gives back what the plane holds; it joins the errors. Flows end with it. The sysctl
-// of the loopback device stays, other programs may have come to need it.
+// Close detaches everything and gives back what the plane holds; it joins the errors. Flows end with it, but for those of
+// a process before when it comes to no TakeOver: the next one may do better. The sysctl of the loopback device stays, other
+// programs may have come to need it.
 func (p *Plane) Close() error {
+	return p.close(!p.took && p.pins != nil && (p.pins.adopted || len(p.pins.others) > 0))
+}
+
+// Leave gives back what the plane holds of this process. What is pinned stays, for the next one.
+func (p *Plane) Leave() error { return p.close(p.pins != nil) }
+
+func (p *Plane) close(leave bool) error {
 	if p.ports != nil {
 		p.ports.stop()
 	}
+	p.heart.stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -229,10 +300,19 @@ func (p *Plane) Close() error {
 	p.closed = true
 	var errs []error
 	for _, d := range p.devices {
-		errs = append(errs, d.detach())
+		if leave {
+			errs = append(errs, d.leave())
+		} else {
+			errs = append(errs, d.detach())
+		}
+	}
+	if leave {
+		errs = append(errs, p.pins.leave())
+	} else {
+		errs = append(errs, p.pins.remove())
 	}
 	for _, c := range []io.Closer{
-		p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.tc.RelayTc, p.maps.Flows, p.maps.Ports, p.maps.Exits,
+		p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.tc.RelayTc, p.forget, p.maps.Flows, p.maps.Ports, p.maps.Exits, p.maps.Life,
 	} {
 		errs = append(errs, c.Close())
 	}

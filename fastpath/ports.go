@@ -51,6 +51,11 @@ func newPorts(h *netlink.Handle, table *ebpf.Map, log *slog.Logger) (*ports, err
 		handle: h, table: table, log: log, xdp: map[int]bool{}, known: map[uint32]relayPortFlag{},
 		done: make(chan struct{}),
 	}
+	var index uint32
+	var flags relayPortFlag
+	for entries := table.Iterate(); entries.Next(&index, &flags); { // of a process before
+		p.known[index] = flags
+	}
 	// The socket belongs to the network namespace of this thread, and so do the answers.
 	var err error
 	if p.socket, err = nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_GENERIC); err != nil {

@@ -38,6 +38,7 @@ var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
 	relayReasonREASON_TOO_BIG:        {"too-big", "longer than the MTU of the path"},
 	relayReasonREASON_PORT:           {"port", "the egress device takes no frames of XDP: left to tc"},
 	relayReasonREASON_CHECKSUM:       {"checksum", "the UDP checksum could not be made"},
+	relayReasonREASON_ABANDONED:      {"abandoned", "no daemon has kept the flow alive for too long"},
 }
 
 // Reasons are the exits of the programs with their packets, all CPUs together, for the hooks in use. It may be called

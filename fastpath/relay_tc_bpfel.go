@@ -18,6 +18,7 @@ import (
 const (
 	relayTCMapExits          = "exits"
 	relayTCMapFlows          = "flows"
+	relayTCMapLife           = "life"
 	relayTCMapPorts          = "ports"
 	relayTCProgRelayTc       = "relay_tc"
 	relayTCVarTicksPerSecond = "ticks_per_second"
@@ -74,6 +75,7 @@ type relayTCProgramSpecs struct {
 type relayTCMapSpecs struct {
 	Exits *ebpf.MapSpec `ebpf:"exits"`
 	Flows *ebpf.MapSpec `ebpf:"flows"`
+	Life  *ebpf.MapSpec `ebpf:"life"`
 	Ports *ebpf.MapSpec `ebpf:"ports"`
 }
 
@@ -106,6 +108,7 @@ func (o *relayTCObjects) Close() error {
 type relayTCMaps struct {
 	Exits *ebpf.Map `ebpf:"exits"`
 	Flows *ebpf.Map `ebpf:"flows"`
+	Life  *ebpf.Map `ebpf:"life"`
 	Ports *ebpf.Map `ebpf:"ports"`
 }
 
@@ -113,6 +116,7 @@ func (m *relayTCMaps) Close() error {
 	return _RelayTCClose(
 		m.Exits,
 		m.Flows,
+		m.Life,
 		m.Ports,
 	)
 }

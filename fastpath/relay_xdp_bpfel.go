@@ -77,6 +77,13 @@ const (
 	relayFlowFlagFLOW_FILTER       relayFlowFlag = 2
 )
 
+type relayLifeSign struct {
+	_          structs.HostLayout
+	DeadlineNs uint64
+	Netns      uint64
+	Now        uint64
+}
+
 type relayPortFlag uint32
 
 const (
@@ -113,7 +120,8 @@ const (
 	relayReasonREASON_TOO_BIG        relayReason = 23
 	relayReasonREASON_PORT           relayReason = 24
 	relayReasonREASON_CHECKSUM       relayReason = 25
-	relayReasonREASON_COUNT          relayReason = 26
+	relayReasonREASON_ABANDONED      relayReason = 26
+	relayReasonREASON_COUNT          relayReason = 27
 )
 
 // Names of all BPF objects in the ELF.
@@ -122,6 +130,7 @@ const (
 const (
 	relayMapExits            = "exits"
 	relayMapFlows            = "flows"
+	relayMapLife             = "life"
 	relayMapPorts            = "ports"
 	relayProgRelayXdp        = "relay_xdp"
 	relayProgRelayXdpGeneric = "relay_xdp_generic"
@@ -180,6 +189,7 @@ type relayProgramSpecs struct {
 type relayMapSpecs struct {
 	Exits *ebpf.MapSpec `ebpf:"exits"`
 	Flows *ebpf.MapSpec `ebpf:"flows"`
+	Life  *ebpf.MapSpec `ebpf:"life"`
 	Ports *ebpf.MapSpec `ebpf:"ports"`
 }
 
@@ -212,6 +222,7 @@ func (o *relayObjects) Close() error {
 type relayMaps struct {
 	Exits *ebpf.Map `ebpf:"exits"`
 	Flows *ebpf.Map `ebpf:"flows"`
+	Life  *ebpf.Map `ebpf:"life"`
 	Ports *ebpf.Map `ebpf:"ports"`
 }
 
@@ -219,6 +230,7 @@ func (m *relayMaps) Close() error {
 	return _RelayClose(
 		m.Exits,
 		m.Flows,
+		m.Life,
 		m.Ports,
 	)
 }
