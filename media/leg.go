@@ -17,6 +17,7 @@ type Leg struct {
 	advertised netip.AddrPort
 	lease      *lease
 	beside     *Leg // the other one of the pair
+	affinity   string
 	sock       transport
 
 	plan   atomic.Pointer[plan]   // nil until the first Apply

@@ -14,6 +14,8 @@ type FastPath interface {
 	// Serves tells whether packets for a local address can be relayed in the kernel, and if not, why.
 	Serves(local netip.Addr) (ok bool, why string)
 	Install(fastpath.Flow) error
+	// Adopt is Install for a flow that a process before may have installed. If so, its counters go on and are returned.
+	Adopt(fastpath.Flow) (c fastpath.Counters, adopted bool, err error)
 	// Remove returns what the flow has counted since its installation.
 	Remove(local netip.AddrPort) (fastpath.Counters, error)
 	// Walk calls fn for every flow with what it has counted since its installation.
@@ -147,16 +149,33 @@ func (o *offloader) install(l *Leg, f fastpath.Flow, sink *Leg) {
 		f.SSRC, f.Seq, f.Seeded = s.ssrc, uint16(s.last.Load()>>32), true
 	}
 	k.strays = l.count.stray.Load()
-	if err := o.fast.Install(f); err != nil {
+	live, err := o.put(l, f)
+	if err != nil {
 		l.inKernel.Store(false)
 		o.ban(l, reason{whyInstall, err.Error()})
 		return
 	}
 	k.installed, k.flow, k.sink = true, f, sink
-	k.live, k.since, k.polled, k.checked = fastpath.Counters{}, o.walk.Load(), 0, 0
+	k.live, k.since, k.polled, k.checked = live, o.walk.Load(), 0, live.Packets
 	o.mu.Lock()
 	o.legs[l] = struct{}{}
 	o.mu.Unlock()
+}
+
+// put installs a flow, or adopts it from a process before, and returns what is accounted for of its counters. It needs the
+// flow's lock.
+func (o *offloader) put(l *Leg, f fastpath.Flow) (accounted fastpath.Counters, err error) {
+	k := &l.kernel
+	if !k.restored {
+		return accounted, o.fast.Install(f)
+	}
+	k.restored = false
+	now, adopted, err := o.fast.Adopt(f)
+	if adopted && now.Packets >= k.former.Packets && now.Bytes >= k.former.Bytes {
+		return k.former, err // the next poll accounts for the rest
+	}
+	k.withdrawn = k.withdrawn.Add(k.former) // that flow has ended since
+	return accounted, err
 }
 
 // ban needs the flow's lock.
@@ -191,6 +210,7 @@ func (o *offloader) withdraw(l *Leg) {
 	o.mu.Lock()
 	delete(o.legs, l)
 	o.mu.Unlock()
+	l.tell()
 }
 
 // poll merges the kernel's counters into the legs and takes out flows that do not work.

@@ -38,6 +38,17 @@ func (k *fakeKernel) Install(f fastpath.Flow) error {
 	return nil
 }
 
+func (k *fakeKernel) Adopt(f fastpath.Flow) (c fastpath.Counters, adopted bool, err error) {
+	k.mu.Lock()
+	have, ok := k.flows[f.Local]
+	c = k.counts[f.Local]
+	k.mu.Unlock()
+	if ok && same(have, f) {
+		return c, true, nil
+	}
+	return fastpath.Counters{}, false, k.Install(f)
+}
+
 func (k *fakeKernel) Remove(local netip.AddrPort) (fastpath.Counters, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
