@@ -12,6 +12,8 @@
 
 typedef struct xdp_md ctx_t;
 
+#define CTX_TAGS true // frames come with their VLAN tag
+
 static __always_inline void *ctx_data(ctx_t *ctx) { return (void *)(long)ctx->data; }
 static __always_inline void *ctx_end(ctx_t *ctx) { return (void *)(long)ctx->data_end; }
 static __always_inline bool ctx_holds(ctx_t *ctx, __u32 length)
