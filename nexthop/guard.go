@@ -1,0 +1,192 @@
+package nexthop
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// guard looks for what a frame would get around: it meets no firewall, no IPsec and no rule that asks for ports.
+type guard struct {
+	unfiltered bool
+	xfrm       *netlink.Handle   // nil: the kernel has no IPsec
+	netfilter  *nl.NetlinkSocket // nil: the kernel has no nftables
+}
+
+func newGuard(unfiltered bool) (*guard, error) {
+	g := &guard{unfiltered: unfiltered}
+	var err error
+	if g.xfrm, err = netlink.NewHandle(unix.NETLINK_XFRM); err != nil && !errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil, fmt.Errorf("look for IPsec: %w", err)
+	}
+	g.netfilter, err = nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_NETFILTER)
+	if err != nil && !errors.Is(err, unix.EPROTONOSUPPORT) {
+		g.close()
+		return nil, fmt.Errorf("look for a firewall: %w", err)
+	}
+	return g, nil
+}
+
+func (g *guard) close() {
+	if g.xfrm != nil {
+		g.xfrm.Close()
+	}
+	if g.netfilter != nil {
+		g.netfilter.Close()
+	}
+}
+
+// why tells in words why no frames may be sent, or "".
+func (g *guard) why(handle *netlink.Handle) string {
+	for _, look := range []func(*netlink.Handle) (string, error){g.ipsec, rules, g.firewall} {
+		if why, err := look(handle); err != nil {
+			return err.Error()
+		} else if why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func (g *guard) ipsec(*netlink.Handle) (string, error) {
+	if g.xfrm == nil {
+		return "", nil
+	}
+	policies, err := dump(func() ([]netlink.XfrmPolicy, error) { return g.xfrm.XfrmPolicyList(netlink.FAMILY_ALL) })
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("look for IPsec: %w", err)
+	case len(policies) > 0:
+		return "IPsec policies are in force (ip xfrm policy)", nil
+	}
+	return "", nil
+}
+
+// rules looks for routing rules that ask for more than addresses, which is all that a look-up here says.
+func rules(handle *netlink.Handle) (string, error) {
+	all, err := dump(func() ([]netlink.Rule, error) { return handle.RuleList(netlink.FAMILY_ALL) })
+	if err != nil {
+		return "", fmt.Errorf("list the routing rules: %w", err)
+	}
+	for _, r := range all {
+		if r.Tos != 0 || r.Dport != nil || r.Sport != nil || r.IPProto != 0 || r.OifName != "" {
+			return "routing rules look at ports, protocols or TOS (ip rule)", nil
+		}
+	}
+	return "", nil
+}
+
+// firewall looks for rules of nftables or iptables that see packets which leave, and for connection tracking, which a
+// firewall may need to let the answers in.
+func (g *guard) firewall(*netlink.Handle) (string, error) {
+	if g.unfiltered {
+		return "", nil
+	}
+	for _, path := range []string{"/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"} {
+		// A kernel without iptables has no such file.
+		if tables, err := os.ReadFile(path); err == nil && len(bytes.TrimSpace(tables)) > 0 {
+			return "iptables may have rules for packets that leave (" + strings.Join(strings.Fields(string(tables)), ", ") + ")", nil
+		}
+	}
+	if tracked, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil && string(bytes.TrimSpace(tracked)) != "0" {
+		return "connections are tracked (nf_conntrack), for a firewall perhaps", nil
+	}
+	return g.nftables()
+}
+
+// Constants of nfnetlink (Linux uapi, nfnetlink.h and nf_tables.h).
+const (
+	nftSubsystem   = 10
+	nftNewChain    = 3
+	nftGetChain    = 4
+	nftChainHook   = 4
+	nftChainPolicy = 5
+	nftChainUse    = 6
+	nftHookNumber  = 1
+	nftAccept      = 1
+
+	nlaTypeMask = 0x3fff
+
+	nfFamilyNetdev  = 5
+	nfLocalOut      = 3
+	nfPostRouting   = 4
+	nfNetdevEgress  = 1
+	nfgenHeaderSize = 4
+)
+
+// familyHeader is struct nfgenmsg for all families.
+type familyHeader [nfgenHeaderSize]byte
+
+func (h familyHeader) Len() int          { return len(h) }
+func (h familyHeader) Serialize() []byte { return h[:] }
+
+func (g *guard) nftables() (string, error) {
+	if g.netfilter == nil {
+		return "", nil
+	}
+	req := nl.NewNetlinkRequest(nftSubsystem<<8|nftGetChain, unix.NLM_F_DUMP)
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_NETFILTER: {Socket: g.netfilter}}
+	req.AddData(familyHeader{})
+	chains, err := dump(func() ([][]byte, error) { return req.Execute(unix.NETLINK_NETFILTER, nftSubsystem<<8|nftNewChain) })
+	switch {
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT):
+		return "", nil // no nftables in this kernel
+	case err != nil:
+		return "", fmt.Errorf("look for a firewall: %w", err)
+	}
+	for _, c := range chains {
+		if seesLeaving(c) {
+			return "nftables has rules for packets that leave (nft list ruleset)", nil
+		}
+	}
+	return "", nil
+}
+
+// seesLeaving tells whether a chain, as nfnetlink describes it, does something to packets that leave. What cannot be read
+// may.
+func seesLeaving(chain []byte) bool {
+	if len(chain) < nfgenHeaderSize {
+		return true
+	}
+	attrs, err := nl.ParseRouteAttr(chain[nfgenHeaderSize:])
+	if err != nil {
+		return true
+	}
+	hooked, idle := false, false
+	policy := uint32(nftAccept)
+	for _, a := range attrs {
+		switch a.Attr.Type & nlaTypeMask {
+		case nftChainHook:
+			parts, err := nl.ParseRouteAttr(a.Value)
+			if err != nil {
+				return true
+			}
+			for _, p := range parts {
+				if p.Attr.Type&nlaTypeMask != nftHookNumber || len(p.Value) != 4 {
+					continue
+				}
+				number := binary.BigEndian.Uint32(p.Value)
+				if chain[0] == nfFamilyNetdev {
+					hooked = number == nfNetdevEgress
+				} else {
+					hooked = number == nfLocalOut || number == nfPostRouting
+				}
+			}
+		case nftChainPolicy:
+			if len(a.Value) == 4 {
+				policy = binary.BigEndian.Uint32(a.Value)
+			}
+		case nftChainUse:
+			idle = len(a.Value) == 4 && binary.BigEndian.Uint32(a.Value) == 0
+		}
+	}
+	return hooked && (!idle || policy != nftAccept)
+}
