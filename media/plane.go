@@ -52,6 +52,8 @@ type Plane struct {
 	wallAt        time.Duration
 
 	workers []*worker
+	sharing *sharing // nil: every leg has a socket
+	engine  Engine
 	turn    atomic.Uint32 // for legs without affinity
 	offload *offloader
 	limits  limits
@@ -75,6 +77,12 @@ type Capacity struct {
 
 // Pairs returns the lesser.
 func (c Capacity) Pairs() int { return min(c.Ports, c.Descriptors) }
+
+// Engine is how packets of the userspace plane are received and sent.
+type Engine struct {
+	Shared bool   // by sockets that serve all legs of a worker; false: by one for each leg
+	Reason string // in words: why not shared, or what keeps it from sending frames; may be empty
+}
 
 // logical is an interface, or the members of a group, which take turns.
 type logical struct {
@@ -115,22 +123,66 @@ func New(cfg Config) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
+	for n := range cfg.Workers {
+		w, err := newWorker(p, n)
+		if err != nil {
+			return nil, errors.Join(err, p.closeWorkers())
+		}
+		p.workers = append(p.workers, w)
+	}
+	p.share(&cfg)
 	p.capacity.Descriptors = sockets / 2
+	if p.sharing != nil {
+		p.capacity.Descriptors = p.capacity.Ports // legs need none
+	}
 	if p.capacity.Descriptors < p.capacity.Ports {
 		p.log.Warn("the limit of open files is below what the port ranges allow; raise it (LimitNOFILE, ulimit -n)",
 			"port_pairs", p.capacity.Ports, "descriptor_pairs", p.capacity.Descriptors)
 	}
 	p.offload = newOffloader(p, cfg.FastPath)
-	for range cfg.Workers {
-		w, err := newWorker(p)
-		if err != nil {
-			return nil, errors.Join(err, p.stopWorkers())
-		}
-		p.workers = append(p.workers, w)
+	for _, w := range p.workers {
 		go w.run()
 	}
 	p.offload.start(cfg.poll)
 	return p, nil
+}
+
+// share has the workers serve legs without sockets if that can be. It is before they run.
+func (p *Plane) share(cfg *Config) {
+	if cfg.Steering == nil {
+		return
+	}
+	// Nothing is to be gained on loopback, where there are no frames to send.
+	pools := slices.DeleteFunc(slices.Clone(p.pools), func(h *hostPool) bool { return h.addr.IsLoopback() })
+	s, err := newSharing(cfg, pools)
+	if err == nil {
+		for _, w := range p.workers {
+			if err = w.share(s); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			for _, w := range p.workers {
+				err = errors.Join(err, w.unshare())
+			}
+			err = errors.Join(err, s.close())
+		}
+	}
+	if err != nil {
+		p.engine.Reason = err.Error()
+		p.log.Info("every media port has a socket of its own", "reason", err)
+		return
+	}
+	p.sharing, p.engine.Shared = s, true
+}
+
+// Engine tells how packets are received and sent at the moment.
+func (p *Plane) Engine() Engine {
+	e := p.engine
+	if p.sharing != nil {
+		e.Reason = p.sharing.paths.Why()
+	}
+	return e
 }
 
 func (p *Plane) addInterfaces(all []Interface) {
@@ -303,13 +355,9 @@ func (p *Plane) openOn(h host, w *worker) (rtp, rtcp *Leg, err error) {
 		}
 		hold := &lease{pool: h.ring.pool, port: port}
 		hold.legs.Store(2)
-		a, err := listenUDP(netip.AddrPortFrom(h.ip, port))
+		a, b, err := p.listenPair(h.ip, port, w)
 		if err == nil {
-			var b *udpSocket
-			if b, err = listenUDP(netip.AddrPortFrom(h.ip, port+1)); err == nil {
-				return p.register(h, hold, w, a, b)
-			}
-			err = joinClose(err, a)
+			return p.register(h, hold, w, a, b)
 		}
 		// A port that somebody else uses rests like one of ours and is tried again later.
 		h.ring.pool.free(port, p.now()+p.quarantine)
@@ -326,12 +374,32 @@ func (p *Plane) openOn(h host, w *worker) (rtp, rtcp *Leg, err error) {
 		ErrNoPorts, h.ip, st.Used, st.Resting)
 }
 
+// listenPair takes a port and the next one, unless another program has one of them.
+func (p *Plane) listenPair(ip netip.Addr, port uint16, w *worker) (rtp, rtcp transport, err error) {
+	if p.sharing.serves(ip) {
+		return p.sharing.listenPair(ip, port, w)
+	}
+	a, err := listenUDP(netip.AddrPortFrom(ip, port))
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := listenUDP(netip.AddrPortFrom(ip, port+1))
+	if err != nil {
+		return nil, nil, joinClose(err, a)
+	}
+	return a, b, nil
+}
+
 func (p *Plane) register(h host, hold *lease, w *worker, a, b transport) (rtp, rtcp *Leg, err error) {
 	leg := func(sock transport, port uint16) *Leg {
-		return &Leg{
+		l := &Leg{
 			plane: p, worker: w, lease: hold, sock: sock,
 			local: netip.AddrPortFrom(h.ip, port), advertised: netip.AddrPortFrom(h.advertised, port),
 		}
+		if s, ok := sock.(*steered); ok {
+			s.leg = l
+		}
+		return l
 	}
 	rtp, rtcp = leg(a, hold.port), leg(b, hold.port+1)
 	rtp.beside, rtcp.beside = rtcp, rtp
@@ -408,13 +476,21 @@ func (p *Plane) Close() error {
 	}
 	p.open.Wait()
 	p.offload.close()
-	return p.stopWorkers()
-}
-
-func (p *Plane) stopWorkers() error {
 	var errs []error
 	for _, w := range p.workers {
 		errs = append(errs, w.stop())
+	}
+	if p.sharing != nil {
+		errs = append(errs, p.sharing.close())
+	}
+	return errors.Join(errs...)
+}
+
+// closeWorkers is for workers that do not run yet.
+func (p *Plane) closeWorkers() error {
+	var errs []error
+	for _, w := range p.workers {
+		errs = append(errs, w.poller.close())
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,8 @@
 package media
 
 import (
+	"errors"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -17,7 +19,10 @@ const hotRounds = 16
 // worker relays the packets of its legs on one OS thread. Everything but do and stop is for its own goroutine.
 type worker struct {
 	plane  *Plane
+	number int
 	poller *poller
+	shared []*sharedSocket // none: every leg has its own
+	frames *frames         // nil with the same meaning
 	in     *inBatch
 	out    *outBatch
 	header rtp.Header
@@ -33,6 +38,8 @@ type worker struct {
 	round   uint32
 	now     time.Duration // of the round
 	current *Leg          // whose packets are being handled
+	next    int           // the first packet of in that is not handled yet
+	leaving []*Leg        // closed ones whose packets may still be in a shared socket
 	stopped bool
 	done    chan struct{}
 
@@ -40,14 +47,52 @@ type worker struct {
 	commands []func()
 }
 
-func newWorker(p *Plane) (*worker, error) {
+func newWorker(p *Plane, number int) (*worker, error) {
 	poller, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{plane: p, poller: poller, in: newInBatch(), out: newOutBatch(), done: make(chan struct{})}
+	w := &worker{plane: p, number: number, poller: poller, in: newInBatch(), out: newOutBatch(), done: make(chan struct{})}
 	w.due = w.report
 	return w, nil
+}
+
+// share opens the sockets that serve all legs of the worker, before it runs. After an error it has none.
+func (w *worker) share(s *sharing) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.unshare())
+		}
+	}()
+	if w.frames, err = newFrames(s.paths); err != nil {
+		return err
+	}
+	for _, ip4 := range s.legs.families() {
+		sock, err := newSharedSocket(ip4, w.in)
+		if err != nil {
+			return fmt.Errorf("open a socket for all legs: %w", err)
+		}
+		w.shared = append(w.shared, sock)
+		if err := s.steering.Serve(w.number, ip4, sock.fd); err != nil {
+			return err
+		}
+		if err := w.poller.add(sock.fd, int32(sharedKey-len(w.shared)+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worker) unshare() error {
+	var errs []error
+	for _, s := range w.shared {
+		errs = append(errs, s.close())
+	}
+	if w.frames != nil {
+		errs = append(errs, w.frames.close())
+	}
+	w.shared, w.frames = nil, nil
+	return errors.Join(errs...)
 }
 
 // do has f called by the worker's goroutine between two rounds, in the order of the calls of do.
@@ -82,7 +127,7 @@ func Settle(legs []*Leg) {
 func (w *worker) stop() error {
 	w.do(func() { w.stopped = true })
 	<-w.done
-	return w.poller.close()
+	return errors.Join(w.unshare(), w.poller.close())
 }
 
 func (w *worker) run() {
@@ -111,6 +156,8 @@ func (w *worker) turn(block bool) (busy bool) {
 		if key := events[i].Fd; key == wakeKey {
 			w.poller.drain()
 			w.runCommands()
+		} else if key < wakeKey {
+			w.serveShared(w.shared[sharedKey-key])
 		} else if l := w.legs.get(key); l != nil {
 			w.serve(l)
 		}
@@ -118,7 +165,28 @@ func (w *worker) turn(block bool) (busy bool) {
 	if w.wheel.n > 0 {
 		w.wheel.turn(w.now, w.due)
 	}
+	if len(w.leaving) > 0 {
+		w.retire()
+	}
 	return len(events) > 0
+}
+
+// retire gives the ports of closed legs back. Before that it takes what is in the shared sockets, or the next leg on one of the
+// ports would get packets of the one before.
+func (w *worker) retire() {
+	const enough = 2 * sharedBuffer / (512 * batchSize) // no packet takes less
+	for _, s := range w.shared {
+		for range enough {
+			if w.serveShared(s); w.in.n < batchSize {
+				break
+			}
+		}
+	}
+	for i, l := range w.leaving {
+		w.plane.retire(l)
+		w.leaving[i] = nil
+	}
+	w.leaving = w.leaving[:0]
 }
 
 func (w *worker) contain() {
@@ -126,16 +194,26 @@ func (w *worker) contain() {
 	if fault == nil {
 		return
 	}
-	w.out.n = 0
-	if w.current != nil {
-		w.current.drop(DropFault)
-		w.current = nil
+	whose := w.current
+	if b := w.out; b.sending {
+		whose = b.from[b.first]
+		b.first++
+	}
+	if w.current = nil; whose != nil {
+		whose.drop(DropFault)
 	} else {
 		w.plane.faults.Add(1)
 	}
 	if ok, more := w.plane.limits.fault.allow(w.plane.now()); ok {
 		w.plane.log.Error("fault in the media plane", "fault", fault, "unlogged", more, "stack", string(debug.Stack()))
 	}
+	w.flushRest()
+}
+
+// flushRest sends what is queued after a fault. Each fault on the way takes one packet out of it.
+func (w *worker) flushRest() {
+	defer w.contain()
+	w.flush()
 }
 
 func (w *worker) runCommands() {
@@ -182,6 +260,10 @@ func (w *worker) release(l *Leg) {
 		if err := l.sock.close(); err != nil {
 			w.plane.log.Error("a media socket is not closed", "local", l.local, "err", err)
 		}
+		if len(w.shared) > 0 {
+			w.leaving = append(w.leaving, l)
+			return
+		}
 		w.plane.retire(l)
 	}
 	if l.shared.Load() {
@@ -216,13 +298,44 @@ func (w *worker) serve(l *Leg) {
 	if limit > 1 && w.in.n <= 1 {
 		l.streak = 0
 	}
-	for i := range w.in.n {
-		if w.in.tooLong[i] {
-			l.drop(DropTooLong)
-			continue
-		}
-		w.relay(l, w.in.data[i], w.in.from[i])
+	for w.next = 0; w.next < w.in.n; {
+		w.relayRest(l, nil)
 	}
 	w.flush()
+	w.current = nil
+}
+
+// serveShared receives what there is at a shared socket, once: epoll tells if there is more.
+func (w *worker) serveShared(s *sharedSocket) {
+	if err := s.receive(); err != nil {
+		if ok, more := w.plane.limits.receive.allow(w.now); ok {
+			w.plane.log.Warn("cannot receive media packets", "err", err, "unlogged", more)
+		}
+		return
+	}
+	for w.next = 0; w.next < w.in.n; {
+		w.relayRest(nil, s)
+	}
+	w.flush()
+}
+
+// relayRest relays the packets received that are left, of a leg or else of those of a shared socket. A fault ends it and costs
+// the packet at fault.
+func (w *worker) relayRest(l *Leg, s *sharedSocket) {
+	defer w.contain()
+	for w.next < w.in.n {
+		i := w.next
+		w.next++
+		if s != nil {
+			l = s.leg(w.plane.sharing.legs, i)
+		}
+		switch w.current = l; {
+		case l == nil: // closed meanwhile
+		case w.in.tooLong[i]:
+			l.drop(DropTooLong)
+		default:
+			w.relay(l, w.in.data[i], w.in.from[i])
+		}
+	}
 	w.current = nil
 }

@@ -17,6 +17,9 @@ type route struct {
 // route asks the kernel for the way of a path. It is false for ways that frames cannot go: within this host, to groups, into
 // tunnels, by devices that are no Ethernet, and where there is none.
 func (t *Table) route(p *Path) (r route, ok bool) {
+	if p.to.IsLinkLocalUnicast() && p.to.Is6() {
+		return r, false // which link is not said
+	}
 	routes, err := t.handle.RouteGetWithOptions(p.to.AsSlice(), &netlink.RouteGetOptions{SrcAddr: p.from.AsSlice()})
 	if err != nil || len(routes) != 1 {
 		return r, false // sockets get the same answer and make an error of it

@@ -1,0 +1,173 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weir-media/weir/nexthop"
+)
+
+// Steering hands datagrams to sockets of workers by the local address and port they come to. *fastpath.Steering is one. Its
+// methods must be safe for concurrent use.
+type Steering interface {
+	// Serve makes a bound UDP socket that of a worker for IPv4 or IPv6. Closing it ends that.
+	Serve(worker int, ip4 bool, socket int) error
+	// Steer hands what comes to local to a worker's socket from now on.
+	Steer(local netip.AddrPort, worker int) error
+	// Release ends Steer, at once.
+	Release(local netip.AddrPort) error
+}
+
+// sharing is what the workers of a plane need to serve legs that have no sockets.
+type sharing struct {
+	steering Steering
+	paths    *nexthop.Table
+	probe    *portProbe // nil: the kernel cannot be asked
+	legs     directory
+}
+
+// newSharing opens what is common to the workers.
+func newSharing(cfg *Config, pools []*hostPool) (*sharing, error) {
+	if len(pools) == 0 {
+		return nil, errors.New("loopback addresses alone, where nothing is to be gained")
+	}
+	s := &sharing{steering: cfg.Steering, legs: newDirectory(pools)}
+	var err error
+	if s.paths, err = nexthop.Open(nexthop.Config{Unfiltered: cfg.Unfiltered, Log: cfg.Log}); err != nil {
+		return nil, err
+	}
+	s.probe = newPortProbe()
+	return s, nil
+}
+
+func (s *sharing) close() error {
+	s.paths.Close()
+	if s.probe == nil {
+		return nil
+	}
+	return s.probe.close()
+}
+
+// serves tells whether legs of a local address have no sockets.
+func (s *sharing) serves(ip netip.Addr) bool {
+	return s != nil && s.legs[ip] != nil
+}
+
+// listenPair is listenUDP for a pair of ports without sockets. The error is that of bind where another program has one of the
+// ports.
+func (s *sharing) listenPair(ip netip.Addr, port uint16, w *worker) (rtp, rtcp *steered, err error) {
+	first, second := netip.AddrPortFrom(ip, port), netip.AddrPortFrom(ip, port+1)
+	taken := false
+	if s.probe != nil {
+		taken, err = s.probe.taken(first, second)
+	} else {
+		taken, err = bound(first, second)
+	}
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case taken:
+		return nil, nil, os.NewSyscallError("bind", unix.EADDRINUSE)
+	}
+	return &steered{sharing: s, worker: w.number, local: first}, &steered{sharing: s, worker: w.number, local: second}, nil
+}
+
+// bound tells by trying whether other programs have ports.
+func bound(ports ...netip.AddrPort) (bool, error) {
+	for _, local := range ports {
+		sock, err := listenUDP(local)
+		if errors.Is(err, unix.EADDRINUSE) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if err := sock.close(); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// steered is the transport of a leg without a socket: its datagrams come to the worker's shared one and leave as frames. What
+// cannot leave as a frame goes by a socket of its own, which is opened for the first such packet and sends only.
+type steered struct {
+	*sharing
+	leg    *Leg
+	worker int
+	local  netip.AddrPort
+	tos    atomic.Uint32
+	aim    atomic.Pointer[aim]
+
+	mu     sync.Mutex
+	plain  *udpSocket
+	closed bool
+}
+
+func (s *steered) attach(*poller, int32) error {
+	s.legs.put(s.local, s.leg)
+	return s.steering.Steer(s.local, s.worker)
+}
+
+func (s *steered) detach(*poller) error {
+	err := s.steering.Release(s.local)
+	s.legs.take(s.local)
+	return err
+}
+
+func (s *steered) close() error {
+	err := s.detach(nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.plain != nil {
+		err = errors.Join(err, s.plain.close())
+	}
+	return err
+}
+
+// receive finds nothing: the worker's shared socket has it.
+func (s *steered) receive(b *inBatch, _ int) error {
+	b.n = 0
+	return nil
+}
+
+func (s *steered) setTOS(tos uint8) error {
+	s.tos.Store(uint32(tos))
+	s.aim.Store(nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.plain == nil {
+		return nil
+	}
+	return s.plain.setTOS(tos)
+}
+
+// send sends packets that cannot leave as frames.
+func (s *steered) send(b *outBatch, first, end int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, net.ErrClosed
+	}
+	if s.plain == nil {
+		sock, err := listenUDP(s.local)
+		if err != nil {
+			return 0, fmt.Errorf("open a socket for packets that cannot leave as frames: %w", err)
+		}
+		if tos := uint8(s.tos.Load()); tos != 0 {
+			if err := sock.setTOS(tos); err != nil {
+				return 0, joinClose(err, sock)
+			}
+		}
+		s.plain = sock
+	}
+	return s.plain.send(b, first, end)
+}
