@@ -158,6 +158,9 @@ func (f *frames) frame(b *outBatch, i int) *nexthop.Hop {
 	return hop
 }
 
+// foresee has the way to a destination found out before the first packet.
+func (s *steered) foresee(to *endpoint) { s.paths.Path(s.local.Addr(), to.addr.Addr()) }
+
 // aimAt begins an aim, which has no headers yet.
 func (s *steered) aimAt(to *endpoint) *aim {
 	return &aim{to: to, path: s.paths.Path(s.local.Addr(), to.addr.Addr())}

@@ -39,7 +39,6 @@ type worker struct {
 	now     time.Duration // of the round
 	current *Leg          // whose packets are being handled
 	next    int           // the first packet of in that is not handled yet
-	leaving []*Leg        // closed ones whose packets may still be in a shared socket
 	stopped bool
 	done    chan struct{}
 
@@ -165,15 +164,12 @@ func (w *worker) turn(block bool) (busy bool) {
 	if w.wheel.n > 0 {
 		w.wheel.turn(w.now, w.due)
 	}
-	if len(w.leaving) > 0 {
-		w.retire()
-	}
 	return len(events) > 0
 }
 
-// retire gives the ports of closed legs back. Before that it takes what is in the shared sockets, or the next leg on one of the
-// ports would get packets of the one before.
-func (w *worker) retire() {
+// drain takes what is in the shared sockets, among which may be packets of a leg that is closed: the next leg on its port must
+// not get them.
+func (w *worker) drain() {
 	const enough = 2 * sharedBuffer / (512 * batchSize) // no packet takes less
 	for _, s := range w.shared {
 		for range enough {
@@ -182,11 +178,6 @@ func (w *worker) retire() {
 			}
 		}
 	}
-	for i, l := range w.leaving {
-		w.plane.retire(l)
-		w.leaving[i] = nil
-	}
-	w.leaving = w.leaving[:0]
 }
 
 func (w *worker) contain() {
@@ -260,10 +251,7 @@ func (w *worker) release(l *Leg) {
 		if err := l.sock.close(); err != nil {
 			w.plane.log.Error("a media socket is not closed", "local", l.local, "err", err)
 		}
-		if len(w.shared) > 0 {
-			w.leaving = append(w.leaving, l)
-			return
-		}
+		w.drain()
 		w.plane.retire(l)
 	}
 	if l.shared.Load() {
