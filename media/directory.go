@@ -13,10 +13,10 @@ type directory map[netip.Addr]*portTable
 // portTable has the legs of one address by port. Its blocks are made when a port of theirs is first used.
 type portTable [256]atomic.Pointer[[256]atomic.Pointer[Leg]]
 
-func newDirectory(pools []*hostPool) directory {
+func newDirectory(locals []netip.Addr) directory {
 	d := make(directory)
-	for _, h := range pools {
-		d[h.addr] = new(portTable)
+	for _, local := range locals {
+		d[local] = new(portTable)
 	}
 	return d
 }

@@ -330,7 +330,7 @@ func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool,
 func (w *worker) flush() {
 	b := w.out
 	for b.sending = true; b.first < b.n; {
-		if w.frames != nil && w.sendFrames() {
+		if w.outlet != nil && w.sendTogether() {
 			continue
 		}
 		w.sendRun()
@@ -338,14 +338,15 @@ func (w *worker) flush() {
 	b.sending, b.first, b.n = false, 0, 0
 }
 
-// sendFrames sends what can leave as frames, up to the first packet that cannot. It is false when the first one cannot.
-func (w *worker) sendFrames() bool {
+// sendTogether sends packets by the outlet, up to the first that has to leave in another way. It is false when that is the first
+// of all.
+func (w *worker) sendTogether() bool {
 	b := w.out
-	end, socket := w.frames.prepare(b, b.first)
+	end, socket := w.outlet.prepare(b, b.first)
 	if end == b.first {
 		return false
 	}
-	sent := w.frames.send(socket, b.first, end)
+	sent := w.outlet.send(socket, b.first, end)
 	w.sent(sent)
 	return sent > 0
 }

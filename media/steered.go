@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +31,7 @@ type sharing struct {
 	steering Steering
 	paths    *nexthop.Table
 	probe    *portProbe // nil: the kernel cannot be asked
+	locals   []netip.Addr
 	legs     directory
 }
 
@@ -38,7 +40,11 @@ func newSharing(cfg *Config, pools []*hostPool) (*sharing, error) {
 	if len(pools) == 0 {
 		return nil, errors.New("loopback addresses alone, where nothing is to be gained")
 	}
-	s := &sharing{steering: cfg.Steering, legs: newDirectory(pools)}
+	s := &sharing{steering: cfg.Steering}
+	for _, h := range pools {
+		s.locals = append(s.locals, h.addr)
+	}
+	s.legs = newDirectory(s.locals)
 	var err error
 	if s.paths, err = nexthop.Open(nexthop.Config{Unfiltered: cfg.Unfiltered, Log: cfg.Log}); err != nil {
 		return nil, err
@@ -76,7 +82,9 @@ func (s *sharing) listenPair(ip netip.Addr, port uint16, w *worker) (rtp, rtcp *
 	case taken:
 		return nil, nil, os.NewSyscallError("bind", unix.EADDRINUSE)
 	}
-	return &steered{sharing: s, worker: w.number, local: first}, &steered{sharing: s, worker: w.number, local: second}, nil
+	place := slices.Index(s.locals, ip)
+	return &steered{sharing: s, worker: w.number, local: first, place: place},
+		&steered{sharing: s, worker: w.number, local: second, place: place}, nil
 }
 
 // bound tells by trying whether other programs have ports.
@@ -96,13 +104,15 @@ func bound(ports ...netip.AddrPort) (bool, error) {
 	return false, nil
 }
 
-// steered is the transport of a leg without a socket: its datagrams come to the worker's shared one and leave as frames. What
-// cannot leave as a frame goes by a socket of its own, which is opened for the first such packet and sends only.
+// steered is the transport of a leg without a socket: its datagrams come to the worker's shared one and leave by the outlet of
+// whichever worker sends them. What cannot leave there, such as a datagram longer than the path takes, goes by a socket of its
+// own, which is opened for the first such packet and sends only.
 type steered struct {
 	*sharing
 	leg    *Leg
 	worker int
 	local  netip.AddrPort
+	place  int // of the address in sharing.locals
 	tos    atomic.Uint32
 	aim    atomic.Pointer[aim]
 
@@ -141,7 +151,6 @@ func (s *steered) receive(b *inBatch, _ int) error {
 
 func (s *steered) setTOS(tos uint8) error {
 	s.tos.Store(uint32(tos))
-	s.aim.Store(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.plain == nil {
@@ -150,7 +159,10 @@ func (s *steered) setTOS(tos uint8) error {
 	return s.plain.setTOS(tos)
 }
 
-// send sends packets that cannot leave as frames.
+// foresee has the way to a destination found out before the first packet.
+func (s *steered) foresee(to *endpoint) { s.paths.Path(s.local.Addr(), to.addr.Addr()) }
+
+// send sends packets that the outlet cannot.
 func (s *steered) send(b *outBatch, first, end int) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +172,7 @@ func (s *steered) send(b *outBatch, first, end int) (int, error) {
 	if s.plain == nil {
 		sock, err := listenUDP(s.local)
 		if err != nil {
-			return 0, fmt.Errorf("open a socket for packets that cannot leave as frames: %w", err)
+			return 0, fmt.Errorf("open a socket of the leg's own: %w", err)
 		}
 		if tos := uint8(s.tos.Load()); tos != 0 {
 			if err := sock.setTOS(tos); err != nil {

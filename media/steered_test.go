@@ -20,6 +20,21 @@ func hold(l *Leg) (release func()) {
 	return func() { close(gate) }
 }
 
+// byOutletOnly leaves a leg no other way out until the test ends.
+func byOutletOnly(t *testing.T, legs ...*Leg) {
+	t.Helper()
+	set := func(closed bool) {
+		for _, l := range legs {
+			s := l.sock.(*steered)
+			s.mu.Lock()
+			s.closed = closed
+			s.mu.Unlock()
+		}
+	}
+	set(true)
+	t.Cleanup(func() { set(false) })
+}
+
 func TestPacketsLeaveAsFrames(t *testing.T) {
 	if elsewhere == nil {
 		t.Skip("on loopback there are no frames; TestOnSharedSockets runs this")
@@ -31,32 +46,60 @@ func TestPacketsLeaveAsFrames(t *testing.T) {
 		a, _ := r.pair(c.caller, "call")
 		b, _ := r.pair(c.callee, "call")
 		bridge(a, nil, Settings{Signalled: alice.addr()}, b, nil, Settings{Signalled: bob.addr()})
-		legs := []*steered{a.sock.(*steered), b.sock.(*steered)}
+		byOutletOnly(t, a, b)
+		frame := func(l *Leg) bool { return l.sock.(*steered).aim.Load().hop != nil }
 		r.until("both ways are known", func() bool {
 			bob.wants(b, alice.rtp(a))
 			alice.wants(a, bob.rtp(b))
-			return legs[0].aim.Load().hop != nil && legs[1].aim.Load().hop != nil
+			return frame(a) && frame(b)
 		})
-		for _, s := range legs { // no way out but by frames
-			s.mu.Lock()
-			s.closed = true
-			s.mu.Unlock()
-		}
-		for n := range 200 {
-			data := rtpPacket(uint16(1000 + n))
-			data = data[:len(data)-n%160] // all kinds of lengths
-			alice.send(a, data)
-			bob.wants(b, data)
-			bob.send(b, data)
-			alice.wants(a, data)
-		}
-		for _, s := range legs {
-			s.mu.Lock()
-			s.closed = false
-			s.mu.Unlock()
+		exchange(a, b, alice, bob)
+		if !frame(a) || !frame(b) {
+			t.Error("the ways are not known any more")
 		}
 		if e := r.Engine(); !e.Shared || e.Reason != "" {
 			t.Errorf("engine %+v", e)
+		}
+	}
+}
+
+// exchange has two phones send each other packets of all kinds of lengths.
+func exchange(a, b *Leg, alice, bob *phone) {
+	for n := range 200 {
+		data := rtpPacket(uint16(1000 + n))
+		data = data[:len(data)-n%160]
+		alice.send(a, data)
+		bob.wants(b, data)
+		bob.send(b, data)
+		alice.wants(a, data)
+	}
+}
+
+func TestWhatCannotBeFramesLeavesAsPackets(t *testing.T) {
+	if elsewhere == nil {
+		t.Skip("addresses of the loopback device have sockets; TestOnSharedSockets runs this")
+	}
+	for _, c := range []struct {
+		family int
+		ip     netip.Addr
+	}{{4, second4}, {6, shared6}} {
+		r := newRig(t, nil)
+		here := func() *phone { // a phone on the same host as the plane
+			conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(c.ip, 0)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			return &phone{t: t, conn: conn}
+		}
+		alice, bob := here(), here()
+		a, _ := r.pair(c.family, "call")
+		b, _ := r.pair(c.family, "call")
+		bridge(a, nil, Settings{Signalled: alice.addr()}, b, nil, Settings{Signalled: bob.addr()})
+		byOutletOnly(t, a, b)
+		exchange(a, b, alice, bob)
+		if a.sock.(*steered).aim.Load().hop != nil {
+			t.Error("frames to this host")
 		}
 	}
 }

@@ -22,7 +22,7 @@ type worker struct {
 	number int
 	poller *poller
 	shared []*sharedSocket // none: every leg has its own
-	frames *frames         // nil with the same meaning
+	outlet *outlet         // nil with the same meaning
 	in     *inBatch
 	out    *outBatch
 	header rtp.Header
@@ -63,7 +63,7 @@ func (w *worker) share(s *sharing) (err error) {
 			err = errors.Join(err, w.unshare())
 		}
 	}()
-	if w.frames, err = newFrames(s.paths); err != nil {
+	if w.outlet, err = newOutlet(s); err != nil {
 		return err
 	}
 	for _, ip4 := range s.legs.families() {
@@ -87,10 +87,10 @@ func (w *worker) unshare() error {
 	for _, s := range w.shared {
 		errs = append(errs, s.close())
 	}
-	if w.frames != nil {
-		errs = append(errs, w.frames.close())
+	if w.outlet != nil {
+		errs = append(errs, w.outlet.close())
 	}
-	w.shared, w.frames = nil, nil
+	w.shared, w.outlet = nil, nil
 	return errors.Join(errs...)
 }
 

@@ -51,7 +51,7 @@ func (t *Table) reloadLinks() error {
 			vrfs[l.Attrs().Index] = true
 		}
 	}
-	ttl4 := hopLimit("/proc/sys/net/ipv4/ip_default_ttl")
+	ttl4 := TTL(true)
 	clear(t.links)
 	for _, l := range links {
 		a := l.Attrs()
@@ -69,6 +69,14 @@ func (t *Table) reloadLinks() error {
 		t.links[a.Index] = d
 	}
 	return nil
+}
+
+// TTL returns the time to live, or hop limit, that this host gives packets of its own.
+func TTL(ip4 bool) uint8 {
+	if ip4 {
+		return hopLimit("/proc/sys/net/ipv4/ip_default_ttl")
+	}
+	return hopLimit("/proc/sys/net/ipv6/conf/default/hop_limit")
 }
 
 // hopLimit reads a setting of the kernel, or the usual value where it does not tell.

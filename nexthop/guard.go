@@ -44,16 +44,27 @@ func (g *guard) close() {
 	}
 }
 
-// why tells in words why no frames may be sent, or "".
-func (g *guard) why(handle *netlink.Handle) string {
-	for _, look := range []func(*netlink.Handle) (string, error){g.ipsec, rules, g.firewall} {
-		if why, err := look(handle); err != nil {
-			return err.Error()
-		} else if why != "" {
-			return why
+// verdict is what may be sent, and in words why nothing better.
+type verdict struct {
+	means Means
+	why   string
+}
+
+// judge looks for all of it.
+func (g *guard) judge(handle *netlink.Handle) verdict {
+	for _, l := range []struct {
+		look  func(*netlink.Handle) (string, error)
+		means Means
+	}{{g.ipsec, Datagrams}, {rules, Datagrams}, {g.firewall, Packets}} {
+		why, err := l.look(handle)
+		if err != nil {
+			why = err.Error()
+		}
+		if why != "" {
+			return verdict{l.means, why}
 		}
 	}
-	return ""
+	return verdict{means: Frames}
 }
 
 func (g *guard) ipsec(*netlink.Handle) (string, error) {

@@ -134,7 +134,7 @@ func (t *Table) notice(change *neighbourChange) {
 		}
 		return
 	}
-	if t.Why() == "" {
+	if t.Means() == Frames {
 		for p := range n.paths {
 			p.set()
 		}

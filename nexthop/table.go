@@ -28,6 +28,16 @@ const (
 	maxPaths = 1 << 17
 )
 
+// Means is what may be sent from this host without getting around its configuration.
+type Means uint8
+
+// The means, each of which includes those after it.
+const (
+	Frames    Means = iota // whole ones; they meet neither firewall nor IPsec nor routing
+	Packets                // of IP, by raw sockets; IPsec and routing do not know them for UDP
+	Datagrams              // by UDP sockets
+)
+
 // Hop is how frames leave. It is immutable.
 type Hop struct {
 	Device   int      // index
@@ -87,7 +97,7 @@ type Table struct {
 	paths map[pathKey]*Path
 	fresh []*Path // not looked up yet
 
-	why atomic.Pointer[string] // no frames at all are sent; nil: they are
+	verdict atomic.Pointer[verdict]
 
 	// Of the goroutine.
 	links      map[int]*device
@@ -103,6 +113,7 @@ func Open(cfg Config) (t *Table, err error) {
 		cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		paths: make(map[pathKey]*Path), links: make(map[int]*device), neighbours: make(map[neighbourKey]*neighbour),
 	}
+	t.verdict.Store(&verdict{})
 	if t.cfg.Log == nil {
 		t.cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -151,13 +162,11 @@ func (t *Table) Path(from, to netip.Addr) *Path {
 	return p
 }
 
+// Means tells the best of what may be sent at the moment.
+func (t *Table) Means() Means { return t.verdict.Load().means }
+
 // Why tells in words why no frames are sent at all at the moment; it is empty when they are.
-func (t *Table) Why() string {
-	if why := t.why.Load(); why != nil {
-		return *why
-	}
-	return ""
-}
+func (t *Table) Why() string { return t.verdict.Load().why }
 
 // Close ends the table; its paths have no hops any more.
 func (t *Table) Close() {
@@ -219,7 +228,7 @@ func (t *Table) run() {
 func (t *Table) renew() {
 	if err := t.reload(); err != nil {
 		t.cfg.Log.Warn("routes and neighbours cannot be read: packets go by sockets", "err", err)
-		t.block("routes and neighbours cannot be read: " + err.Error())
+		t.block(verdict{Datagrams, "routes and neighbours cannot be read: " + err.Error()})
 		return
 	}
 	for _, p := range t.all() {
@@ -239,17 +248,16 @@ func (t *Table) reload() error {
 	return nil
 }
 
-// check finds out whether frames may be sent at all.
+// check finds out what may be sent.
 func (t *Table) check() {
-	was := t.Why()
-	why := t.guard.why(t.handle)
+	was, now := *t.verdict.Load(), t.guard.judge(t.handle)
 	switch {
-	case why == was:
-	case why != "":
-		t.cfg.Log.Info("packets go by sockets from now on", "why", why)
-		t.block(why)
+	case now == was:
+	case now.means != Frames:
+		t.cfg.Log.Info("media packets do not leave as frames from now on", "why", now.why)
+		t.block(now)
 	default:
-		t.why.Store(nil)
+		t.verdict.Store(&now)
 		for _, p := range t.all() {
 			t.resolve(p)
 		}
@@ -257,8 +265,8 @@ func (t *Table) check() {
 }
 
 // block leaves everything to the kernel.
-func (t *Table) block(why string) {
-	t.why.Store(&why)
+func (t *Table) block(v verdict) {
+	t.verdict.Store(&v)
 	for _, p := range t.all() {
 		p.hop.Store(nil)
 	}
@@ -308,7 +316,7 @@ func (t *Table) resolve(p *Path) {
 		return
 	}
 	route, ok := t.route(p)
-	if !ok || t.Why() != "" {
+	if !ok || t.Means() != Frames {
 		p.hop.Store(nil)
 		p.move(nil, t)
 		return
