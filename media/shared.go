@@ -14,6 +14,9 @@ import (
 // relays in a few hundredths of a second.
 const sharedBuffer = 8 << 20
 
+// lookInterval is after how many full batches in a row a shared socket is looked at for losses.
+const lookInterval = 64
+
 // sharedSocket receives for all legs of a worker in one address family. It is the worker's own.
 type sharedSocket struct {
 	fd  int
@@ -23,6 +26,9 @@ type sharedSocket struct {
 	headers  [batchSize]mmsghdr
 	controls [batchSize][controlSize]byte // where datagrams were sent to
 	filled   int                          // headers that the last receive has written to
+
+	full  int    // batches in a row
+	drops uint32 // of the kernel, when last looked at
 
 	// The address of the last datagram and its table: most have few addresses.
 	address netip.Addr
@@ -82,6 +88,45 @@ func (s *sharedSocket) receive() error {
 		b.view(i, int(s.headers[i].length))
 	}
 	return nil
+}
+
+// crowded tells, once in a while, that datagrams get lost because others come too fast, and which leg has a great part in it.
+// It is for the batch just received.
+func (s *sharedSocket) crowded(legs directory) *Leg {
+	if s.room.n < batchSize {
+		s.full = 0
+		return nil
+	}
+	if s.full++; s.full%lookInterval != 0 || !s.loses() {
+		return nil
+	}
+	const great = batchSize / 4
+	for i := range batchSize - great + 1 {
+		l, n := s.leg(legs, i), 0
+		for j := i; j < batchSize && l != nil; j++ {
+			if s.leg(legs, j) == l {
+				n++
+			}
+		}
+		if n >= great {
+			return l
+		}
+	}
+	return nil
+}
+
+// loses tells whether the kernel has dropped datagrams for lack of room since the last call.
+func (s *sharedSocket) loses() bool {
+	var info [unix.SK_MEMINFO_VARS]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 || size < uint32(unsafe.Sizeof(info)) {
+		return false
+	}
+	before := s.drops
+	s.drops = info[unix.SK_MEMINFO_DROPS]
+	return s.drops != before
 }
 
 // leg returns the leg that the datagram in place i came to, nil when it is closed.

@@ -106,7 +106,7 @@ func bound(ports ...netip.AddrPort) (bool, error) {
 
 // steered is the transport of a leg without a socket: its datagrams come to the worker's shared one and leave by the outlet of
 // whichever worker sends them. What cannot leave there, such as a datagram longer than the path takes, goes by a socket of its
-// own, which is opened for the first such packet and sends only.
+// own, which is opened for the first such packet.
 type steered struct {
 	*sharing
 	leg    *Leg
@@ -115,6 +115,8 @@ type steered struct {
 	place  int // of the address in sharing.locals
 	tos    atomic.Uint32
 	aim    atomic.Pointer[aim]
+
+	own atomic.Bool // what comes is for plain, too
 
 	mu     sync.Mutex
 	plain  *udpSocket
@@ -126,14 +128,18 @@ func (s *steered) attach(*poller, int32) error {
 	return s.steering.Steer(s.local, s.worker)
 }
 
-func (s *steered) detach(*poller) error {
+func (s *steered) detach(p *poller) error {
 	err := s.steering.Release(s.local)
 	s.legs.take(s.local)
+	if s.own.Swap(false) {
+		err = errors.Join(err, s.plain.detach(p))
+	}
 	return err
 }
 
 func (s *steered) close() error {
-	err := s.detach(nil)
+	err := s.steering.Release(s.local)
+	s.legs.take(s.local)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -143,10 +149,31 @@ func (s *steered) close() error {
 	return err
 }
 
-// receive finds nothing: the worker's shared socket has it.
-func (s *steered) receive(b *inBatch, _ int) error {
+// receive finds nothing, as the worker's shared socket has it, until depart.
+func (s *steered) receive(b *inBatch, max int) error {
+	if s.own.Load() {
+		return s.plain.receive(b, max)
+	}
 	b.n = 0
 	return nil
+}
+
+// depart has the leg receive by a socket of its own from now on, so that it does not crowd out the other legs of its worker,
+// which calls it.
+func (s *steered) depart(p *poller, key int32) error {
+	if s.own.Load() {
+		return nil // the rest of what had come before
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.open(); err != nil {
+		return err
+	}
+	if err := s.plain.attach(p, key); err != nil {
+		return err
+	}
+	s.own.Store(true)
+	return s.steering.Release(s.local)
 }
 
 func (s *steered) setTOS(tos uint8) error {
@@ -166,20 +193,29 @@ func (s *steered) foresee(to *endpoint) { s.paths.Path(s.local.Addr(), to.addr.A
 func (s *steered) send(b *outBatch, first, end int) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return 0, net.ErrClosed
-	}
-	if s.plain == nil {
-		sock, err := listenUDP(s.local)
-		if err != nil {
-			return 0, fmt.Errorf("open a socket of the leg's own: %w", err)
-		}
-		if tos := uint8(s.tos.Load()); tos != 0 {
-			if err := sock.setTOS(tos); err != nil {
-				return 0, joinClose(err, sock)
-			}
-		}
-		s.plain = sock
+	if err := s.open(); err != nil {
+		return 0, err
 	}
 	return s.plain.send(b, first, end)
+}
+
+// open opens the leg's own socket unless it has one. The caller holds mu.
+func (s *steered) open() error {
+	switch {
+	case s.closed:
+		return net.ErrClosed
+	case s.plain != nil:
+		return nil
+	}
+	sock, err := listenUDP(s.local)
+	if err != nil {
+		return fmt.Errorf("open a socket of the leg's own: %w", err)
+	}
+	if tos := uint8(s.tos.Load()); tos != 0 {
+		if err := sock.setTOS(tos); err != nil {
+			return joinClose(err, sock)
+		}
+	}
+	s.plain = sock
+	return nil
 }

@@ -189,6 +189,43 @@ func TestAFaultCostsNoOtherPacketOfItsBatch(t *testing.T) {
 	}
 }
 
+func TestALegThatCrowdsOutOthersGetsASocketOfItsOwn(t *testing.T) {
+	if elsewhere == nil {
+		t.Skip("on loopback every leg has a socket of its own; TestOnSharedSockets runs this")
+	}
+	r := newRig(t, func(c *Config) { c.Workers = 1 })
+	alice, bob := newPhone(t, loopback4), newPhone(t, loopback4)
+	a, _ := r.pair(4, "")
+	b, _ := r.pair(4, "")
+	other, _ := r.pair(4, "")
+	bridge(a, nil, Settings{Signalled: alice.addr()}, b, nil, Settings{Signalled: bob.addr()})
+	for range confirmations {
+		bob.wants(b, alice.rtp(a))
+	}
+	b.Apply(Settings{Signalled: bob.addr(), Muted: true})
+	a.Apply(Settings{Signalled: alice.addr(), Muted: true}) // or bob would drown
+	r.settle()
+	release := hold(a)
+	const flood = 3 * sharedBuffer / 512 // more than fit: the kernel allows twice the size, and counts more for each packet
+	for range flood {
+		alice.rtp(a)
+	}
+	release()
+	r.until("a socket of its own", func() bool { return a.sock.(*steered).own.Load() })
+	over := make(chan struct{})
+	a.worker.do(func() { a.worker.drain(); close(over) })
+	<-over
+	bridge(a, nil, Settings{Signalled: alice.addr()}, b, nil, Settings{Signalled: bob.addr()})
+	r.settle()
+	bob.wants(b, alice.rtp(a))
+	alice.wants(a, bob.rtp(b))
+	for _, l := range []*Leg{b, other} {
+		if l.sock.(*steered).own.Load() {
+			t.Errorf("%v has a socket of its own, too", l.local)
+		}
+	}
+}
+
 // refusing is a Steering that takes no sockets.
 type refusing struct{ Steering }
 

@@ -301,10 +301,21 @@ func (w *worker) serveShared(s *sharedSocket) {
 		}
 		return
 	}
+	if l := s.crowded(w.plane.sharing.legs); l != nil {
+		w.part(l)
+	}
 	for w.next = 0; w.next < w.in.n; {
 		w.relayRest(nil, s)
 	}
 	w.flush()
+}
+
+// part gives a leg a socket of its own, because of what comes to it the packets of others get lost.
+func (w *worker) part(l *Leg) {
+	err := l.sock.(*steered).depart(w.poller, l.key)
+	if ok, more := w.plane.limits.receive.allow(w.now); ok {
+		w.plane.log.Warn("too many packets come to a port: it gets a socket of its own", "local", l.local, "err", err, "unlogged", more)
+	}
 }
 
 // relayRest relays the packets received that are left, of a leg or else of those of a shared socket. A fault ends it and costs
