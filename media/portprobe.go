@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,9 +15,15 @@ import (
 type portProbe struct {
 	mu      sync.Mutex
 	fd      int
+	number  uint32 // of the request
 	request []byte
-	answer  [512]byte
+	answers [probedPorts][512]byte
+	iovecs  [probedPorts]unix.Iovec
+	headers [probedPorts]mmsghdr
 }
+
+// probedPorts is how many ports one call may ask for.
+const probedPorts = 2
 
 const (
 	sockDiagByFamily = 20 // SOCK_DIAG_BY_FAMILY
@@ -30,6 +37,12 @@ func newPortProbe() *portProbe {
 		return nil
 	}
 	p := &portProbe{fd: fd}
+	for i := range p.answers {
+		p.iovecs[i].Base = &p.answers[i][0]
+		p.iovecs[i].SetLen(len(p.answers[i]))
+		p.headers[i].header.Iov = &p.iovecs[i]
+		p.headers[i].header.SetIovlen(1)
+	}
 	if !p.works() {
 		_ = unix.Close(fd)
 		return nil
@@ -58,40 +71,52 @@ func (p *portProbe) works() bool {
 
 func (p *portProbe) close() error { return os.NewSyscallError("close", unix.Close(p.fd)) }
 
-// taken tells whether a socket would get datagrams from anywhere to one of the ports.
-func (p *portProbe) taken(ports ...netip.AddrPort) (bool, error) {
+// taken tells whether a socket would get datagrams from anywhere to one of the ports, of which there are probedPorts at most.
+func (p *portProbe) taken(ports ...netip.AddrPort) (taken bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.request = p.request[:0]
+	p.number++
 	for _, local := range ports {
-		p.request = appendDiagRequest(p.request, local)
+		p.request = appendDiagRequest(p.request, p.number, local)
 	}
 	if err := unix.Sendto(p.fd, p.request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return false, fmt.Errorf("ask whether ports are in use: %w", err)
 	}
-	taken := false
-	for range ports {
-		n, _, err := unix.Recvfrom(p.fd, p.answer[:], 0)
-		if err != nil {
-			return false, fmt.Errorf("ask whether ports are in use: %w", err)
+	for left := len(ports); left > 0; {
+		// The kernel has answered before the request was through.
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(p.fd), uintptr(unsafe.Pointer(&p.headers[0])), uintptr(left),
+			unix.MSG_WAITFORONE, 0, 0)
+		if errno == unix.EINTR {
+			continue
 		}
-		found, err := diagFound(p.answer[:n])
-		if err != nil {
-			return false, fmt.Errorf("ask whether ports are in use: %w", err)
+		if errno != 0 {
+			return false, fmt.Errorf("ask whether ports are in use: %w", errno)
 		}
-		taken = taken || found
+		for i := range int(n) {
+			number, found, err := diagFound(p.answers[i][:min(int(p.headers[i].length), len(p.answers[i]))])
+			if number != p.number {
+				continue // of a request that was given up
+			}
+			if err != nil {
+				return false, fmt.Errorf("ask whether ports are in use: %w", err)
+			}
+			taken = taken || found
+			left--
+		}
 	}
 	return taken, nil
 }
 
 // appendDiagRequest appends struct nlmsghdr and struct inet_diag_req_v2 for the socket of one port.
-func appendDiagRequest(b []byte, local netip.AddrPort) []byte {
+func appendDiagRequest(b []byte, number uint32, local netip.AddrPort) []byte {
 	start := len(b)
 	b = append(b, make([]byte, diagRequestSize)...)
 	m := b[start:]
 	binary.NativeEndian.PutUint32(m, diagRequestSize)
 	binary.NativeEndian.PutUint16(m[4:], sockDiagByFamily)
 	binary.NativeEndian.PutUint16(m[6:], unix.NLM_F_REQUEST)
+	binary.NativeEndian.PutUint32(m[8:], number)
 	r := m[unix.SizeofNlMsghdr:]
 	r[0], r[1] = unix.AF_INET6, unix.IPPROTO_UDP
 	if local.Addr().Is4() {
@@ -106,21 +131,22 @@ func appendDiagRequest(b []byte, local netip.AddrPort) []byte {
 	return b
 }
 
-// diagFound reads one answer: a description of the socket, or an error.
-func diagFound(m []byte) (bool, error) {
+// diagFound reads one answer, a description of the socket or an error, and the number of its request.
+func diagFound(m []byte) (number uint32, found bool, err error) {
 	if len(m) < unix.SizeofNlMsghdr {
-		return false, unix.EPROTO
+		return 0, false, unix.EPROTO
 	}
+	number = binary.NativeEndian.Uint32(m[8:])
 	switch binary.NativeEndian.Uint16(m[4:]) {
 	case sockDiagByFamily:
-		return true, nil
+		return number, true, nil
 	case unix.NLMSG_ERROR:
 		if len(m) >= unix.SizeofNlMsghdr+4 {
 			if errno := unix.Errno(-int32(binary.NativeEndian.Uint32(m[unix.SizeofNlMsghdr:]))); errno != unix.ENOENT {
-				return false, errno
+				return number, false, errno
 			}
-			return false, nil
+			return number, false, nil
 		}
 	}
-	return false, unix.EPROTO
+	return number, false, unix.EPROTO
 }

@@ -322,7 +322,7 @@ func FuzzPortProbeAnswer(f *testing.F) {
 	f.Add([]byte{16, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, m []byte) {
-		if taken, err := diagFound(m); taken && err != nil {
+		if _, taken, err := diagFound(m); taken && err != nil {
 			t.Errorf("taken, and %v", err)
 		}
 	})
