@@ -167,37 +167,70 @@ func seesLeaving(chain []byte) bool {
 	if len(chain) < nfgenHeaderSize {
 		return true
 	}
-	attrs, err := nl.ParseRouteAttr(chain[nfgenHeaderSize:])
-	if err != nil {
-		return true
-	}
-	hooked, idle := false, false
-	policy := uint32(nftAccept)
-	for _, a := range attrs {
-		switch a.Attr.Type & nlaTypeMask {
+	hooked, idle, policy := false, false, uint32(nftAccept)
+	for rest := chain[nfgenHeaderSize:]; len(rest) > 0; {
+		a, next, ok := nextAttribute(rest)
+		if !ok {
+			return true
+		}
+		rest = next
+		switch a.kind {
 		case nftChainHook:
-			parts, err := nl.ParseRouteAttr(a.Value)
-			if err != nil {
+			number, ok := hookNumber(a.value)
+			if !ok {
 				return true
 			}
-			for _, p := range parts {
-				if p.Attr.Type&nlaTypeMask != nftHookNumber || len(p.Value) != 4 {
-					continue
-				}
-				number := binary.BigEndian.Uint32(p.Value)
-				if chain[0] == nfFamilyNetdev {
-					hooked = number == nfNetdevEgress
-				} else {
-					hooked = number == nfLocalOut || number == nfPostRouting
-				}
+			if chain[0] == nfFamilyNetdev {
+				hooked = number == nfNetdevEgress
+			} else {
+				hooked = number == nfLocalOut || number == nfPostRouting
 			}
 		case nftChainPolicy:
-			if len(a.Value) == 4 {
-				policy = binary.BigEndian.Uint32(a.Value)
-			}
+			policy = a.number()
 		case nftChainUse:
-			idle = len(a.Value) == 4 && binary.BigEndian.Uint32(a.Value) == 0
+			idle = a.number() == 0
 		}
 	}
 	return hooked && (!idle || policy != nftAccept)
+}
+
+// hookNumber finds the number in the description of a hook.
+func hookNumber(hook []byte) (number uint32, ok bool) {
+	for len(hook) > 0 {
+		var a attribute
+		if a, hook, ok = nextAttribute(hook); !ok {
+			return 0, false
+		}
+		if a.kind == nftHookNumber {
+			return a.number(), true
+		}
+	}
+	return 0, false
+}
+
+// attribute is one of netlink's.
+type attribute struct {
+	kind  uint16
+	value []byte
+}
+
+// number reads a number in network order, all ones when it is none.
+func (a attribute) number() uint32 {
+	if len(a.value) != 4 {
+		return ^uint32(0)
+	}
+	return binary.BigEndian.Uint32(a.value)
+}
+
+// nextAttribute cuts the first attribute off. The library's own loop panics where the last one lacks its padding.
+func nextAttribute(b []byte) (a attribute, rest []byte, ok bool) {
+	if len(b) < unix.SizeofNlAttr {
+		return a, nil, false
+	}
+	size := int(binary.NativeEndian.Uint16(b))
+	if size < unix.SizeofNlAttr || size > len(b) {
+		return a, nil, false
+	}
+	a = attribute{binary.NativeEndian.Uint16(b[2:]) & nlaTypeMask, b[unix.SizeofNlAttr:size]}
+	return a, b[min(len(b), (size+3)&^3):], true
 }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attribute is one netlink attribute.
-func attribute(kind uint16, value ...byte) []byte {
+// encode makes one netlink attribute.
+func encode(kind uint16, value ...byte) []byte {
 	b := binary.NativeEndian.AppendUint16(nil, uint16(unix.SizeofNlAttr+len(value)))
 	b = append(binary.NativeEndian.AppendUint16(b, kind), value...)
 	return append(b, make([]byte, -len(b)&3)...)
@@ -16,13 +16,13 @@ func attribute(kind uint16, value ...byte) []byte {
 
 // number is an attribute in network order.
 func number(kind uint16, n uint32) []byte {
-	return attribute(kind, binary.BigEndian.AppendUint32(nil, n)...)
+	return encode(kind, binary.BigEndian.AppendUint32(nil, n)...)
 }
 
 // chain is what nfnetlink says of a chain with a hook.
 func chain(family byte, hook, policy, rules uint32) []byte {
-	b := append([]byte{family, 0, 0, 0}, attribute(3, 'c', 0)...)
-	b = append(b, attribute(nftChainHook|unix.NLA_F_NESTED, append(number(nftHookNumber, hook), number(2, 0)...)...)...)
+	b := append([]byte{family, 0, 0, 0}, encode(3, 'c', 0)...)
+	b = append(b, encode(nftChainHook|unix.NLA_F_NESTED, append(number(nftHookNumber, hook), number(2, 0)...)...)...)
 	return append(append(b, number(nftChainPolicy, policy)...), number(nftChainUse, rules)...)
 }
 
