@@ -58,7 +58,12 @@ func remove(name string) error {
 	if errors.Is(err, unix.EINVAL) { // a name that was never mounted
 		err = os.Remove(filepath.Join(namesDir, name))
 	}
-	if errors.Is(err, os.ErrNotExist) { // another process sweeps as well
+	switch {
+	case errors.Is(err, os.ErrNotExist): // another process sweeps as well
+		return nil
+	case errors.Is(err, unix.EBUSY):
+		// `ip netns add` mounts the directory over itself when it is first run. What was mounted in it before can neither be
+		// reached nor removed until that ends, and harms nobody.
 		return nil
 	}
 	return err
