@@ -21,10 +21,17 @@ type fakeKernel struct {
 	installed int
 	fail      error
 	unserved  string
+
+	ciphers  map[fastpath.Cipher]*fakeCipher
+	made     fastpath.Cipher // the last one
+	insecure string          // why there is no SRTP
 }
 
 func newFakeKernel() *fakeKernel {
-	return &fakeKernel{flows: make(map[netip.AddrPort]fastpath.Flow), counts: make(map[netip.AddrPort]fastpath.Counters)}
+	return &fakeKernel{
+		flows: make(map[netip.AddrPort]fastpath.Flow), counts: make(map[netip.AddrPort]fastpath.Counters),
+		ciphers: make(map[fastpath.Cipher]*fakeCipher),
+	}
 }
 
 func (k *fakeKernel) Serves(netip.Addr) (bool, string) { return k.unserved == "", k.unserved }
