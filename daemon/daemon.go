@@ -256,6 +256,11 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	for _, e := range d.engines() {
 		fmt.Fprintf(out, "kernel  %-10s %s: %s\n", e.Interface, e.Engine, e.Reason)
 	}
+	plane, srtp := "userspace", d.srtp()
+	if srtp.Kernel {
+		plane = "kernel"
+	}
+	fmt.Fprintf(out, "%-7s %-10s %s\n", plane, "SRTP", srtp.Reason)
 	for _, w := range d.ways {
 		fmt.Fprintf(out, "control ng         %s\n", w.name)
 	}

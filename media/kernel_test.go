@@ -62,6 +62,44 @@ func (w *wire) phone(t *testing.T, h *netrig.Host, ip netip.Addr) (p *phone) {
 	return p
 }
 
+// plane opens both planes in the proxy, and returns what opens legs by interface. It skips a test that the machine has no
+// engine for.
+func (w *wire) plane(t *testing.T, mode fastpath.Mode, family int) (kernel *fastpath.Plane, r *rig, open func(iface string) *Leg) {
+	t.Helper()
+	inside := func(fn func() error) {
+		t.Helper()
+		if err := w.proxy.Do(fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inside(func() (err error) {
+		kernel, err = fastpath.Open(fastpath.Config{Mode: mode, Addrs: w.proxyAddrs})
+		return err
+	})
+	t.Cleanup(func() { kernel.Close() })
+	if ok, why := kernel.Serves(w.proxyAddrs[0]); !ok {
+		t.Skipf("this machine has no %s: %s", mode, why)
+	}
+	inside(func() error {
+		r = newRig(t, func(cfg *Config) {
+			cfg.FastPath, cfg.RTCPInterval = kernel, 10*time.Millisecond
+			cfg.Interfaces = []Interface{
+				{Name: "caller", Addresses: []Address{{IP: w.proxyAddrs[0]}}},
+				{Name: "callee", Addresses: []Address{{IP: w.proxyAddrs[1]}}},
+			}
+		})
+		return nil
+	})
+	return kernel, r, func(iface string) (l *Leg) {
+		t.Helper()
+		inside(func() (err error) {
+			l, _, err = r.OpenPair(iface, family, "call")
+			return err
+		})
+		return l
+	}
+}
+
 // TestCallMovesToTheRealKernelAndBack places a call over real links: every packet must arrive as it was sent and be
 // counted once, whichever plane relayed it.
 func TestCallMovesToTheRealKernelAndBack(t *testing.T) {
@@ -77,39 +115,7 @@ func TestCallMovesToTheRealKernelAndBack(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWire(t, c.family)
-			var kernel *fastpath.Plane
-			var r *rig
-			if err := w.proxy.Do(func() (err error) {
-				kernel, err = fastpath.Open(fastpath.Config{Mode: c.mode, Addrs: w.proxyAddrs})
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { kernel.Close() })
-			if ok, why := kernel.Serves(w.proxyAddrs[0]); !ok {
-				t.Skipf("this machine has no %s: %s", c.mode, why)
-			}
-			if err := w.proxy.Do(func() error {
-				r = newRig(t, func(cfg *Config) {
-					cfg.FastPath, cfg.RTCPInterval = kernel, 10*time.Millisecond
-					cfg.Interfaces = []Interface{
-						{Name: "caller", Addresses: []Address{{IP: w.proxyAddrs[0]}}},
-						{Name: "callee", Addresses: []Address{{IP: w.proxyAddrs[1]}}},
-					}
-				})
-				return nil
-			}); err != nil {
-				t.Fatal(err)
-			}
-			open := func(iface string) (l *Leg) {
-				if err := w.proxy.Do(func() (err error) {
-					l, _, err = r.OpenPair(iface, c.family, "call")
-					return err
-				}); err != nil {
-					t.Fatal(err)
-				}
-				return l
-			}
+			_, r, open := w.plane(t, c.mode, c.family)
 			a, b := open("caller"), open("callee")
 			alice, bob := w.phone(t, w.caller, w.phoneAddrs[0]), w.phone(t, w.callee, w.phoneAddrs[1])
 			as, bs := Settings{Signalled: alice.addr()}, Settings{Signalled: bob.addr()}

@@ -11,6 +11,7 @@ type Status struct {
 	Goroutines    int       `json:"goroutines"`
 
 	Engines []Engine      `json:"engines"`
+	SRTP    SRTP          `json:"srtp"`
 	Calls   CallCounts    `json:"calls"`
 	Packets PacketCounts  `json:"packets"`
 	Flows   FlowCounts    `json:"flows"`
@@ -27,6 +28,12 @@ type Engine struct {
 	Addresses []string `json:"addresses"`
 	Engine    string   `json:"engine"` // xdp, tc, xdp-generic or none
 	Reason    string   `json:"reason"`
+}
+
+// SRTP says where SRTP is encrypted and decrypted.
+type SRTP struct {
+	Kernel bool   `json:"kernel"` // for the suites that the kernel can do
+	Reason string `json:"reason"` // which these are, or why it does none
 }
 
 // CallCounts counts calls; all but Live since the start.
