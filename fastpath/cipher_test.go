@@ -350,6 +350,7 @@ func TestKeysThatAreNone(t *testing.T) {
 }
 
 func TestNoSRTPWithoutKfuncs(t *testing.T) {
+	newRig(t)
 	p := must(open(Config{}, tweaks{noAttach: true, noCrypto: true}))(t)
 	defer p.Close()
 	if ok, why := p.Secures(); ok || !strings.Contains(why, "Linux 6.10") {
