@@ -28,7 +28,7 @@ func keysOf(p srtp.Params) Keys {
 // newSecureStage skips a test on kernels that offer no ciphers.
 func newSecureStage(t testing.TB) stage {
 	t.Helper()
-	s := newStage(t)
+	s := newStageOf(t, tweaks{noAttach: true})
 	if _, why := s.Secures(); errors.Is(s.cipherErr, errNoKfunc) {
 		t.Skip(why)
 	}
@@ -51,6 +51,11 @@ type cipherPair struct {
 func (s stage) cipherPair(t testing.TB, p srtp.Params, streams ...Stream) cipherPair {
 	t.Helper()
 	c := cipherPair{Cipher: must(s.AddCipher(keysOf(p)))(t), out: must(srtp.NewOutbound(p))(t), in: must(srtp.NewInbound(p))(t)}
+	t.Cleanup(func() {
+		if _, err := s.RemoveCipher(c.Cipher); err != nil && !errors.Is(err, ErrNoCipher) {
+			t.Error(err)
+		}
+	})
 	for _, stream := range streams {
 		check(t, s.FollowStream(c.Cipher, stream))
 		c.out.Advance(stream.SSRC, srtp.Progress{Highest: stream.Highest, Seen: stream.Seen})
@@ -81,10 +86,28 @@ func (s stage) try(t testing.TB, open, seal Cipher, pkt []byte) (relayReason, []
 	return reason, out
 }
 
+// TestCiphers loads the programs once for all of them.
+func TestCiphers(t *testing.T) {
+	s := newSecureStage(t)
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, stage)
+	}{
+		{"agree with userspace", testCipherAgreesWithUserspace},
+		{"follow streams like userspace", testCipherFollowsStreamsLikeUserspace},
+		{"leave what they cannot tell", testCipherLeavesWhatItCannotTell},
+		{"take a packet once", testCipherTakesAPacketOnce},
+		{"share streams with userspace", testStreamsMoveBetweenPlanes},
+		{"are wiped", testRemovedCipherIsWiped},
+		{"refuse keys that are none", testKeysThatAreNone},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+	}
+}
+
 // Every suite and every length: the kernel makes the bytes of the package srtp, and takes them back, and from one key to
 // another.
-func TestCipherAgreesWithUserspace(t *testing.T) {
-	s := newSecureStage(t)
+func testCipherAgreesWithUserspace(t *testing.T, s stage) {
 	noise := rand.New(rand.NewPCG(1, 2))
 	begin := Stream{SSRC: testSSRC, Highest: 65500}
 	for i, suite := range counterModes {
@@ -118,8 +141,7 @@ func TestCipherAgreesWithUserspace(t *testing.T) {
 
 // Packets that are late, lost, repeated, damaged, cut and from other streams, over the rollover: the kernel takes those that
 // the package srtp takes, for the same reasons, and knows the same in the end.
-func TestCipherFollowsStreamsLikeUserspace(t *testing.T) {
-	s := newSecureStage(t)
+func testCipherFollowsStreamsLikeUserspace(t *testing.T, s stage) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, suite := range []srtp.Suite{srtp.AES128CM80, srtp.AES256CM32} {
 		t.Run(suite.String(), func(t *testing.T) {
@@ -192,8 +214,7 @@ func TestCipherFollowsStreamsLikeUserspace(t *testing.T) {
 }
 
 // Packets of before the first one, and those behind the last index, are userspace's to judge.
-func TestCipherLeavesWhatItCannotTell(t *testing.T) {
-	s := newSecureStage(t)
+func testCipherLeavesWhatItCannotTell(t *testing.T, s stage) {
 	noise := rand.New(rand.NewPCG(7, 8))
 	p := srtp.Generate(srtp.AES128CM80)
 	c := s.cipherPair(t, p, Stream{SSRC: 1, Highest: 5}, Stream{SSRC: 2, Highest: 1<<48 - 1})
@@ -218,8 +239,7 @@ func TestCipherLeavesWhatItCannotTell(t *testing.T) {
 }
 
 // One packet that comes on several CPUs at the same time passes once.
-func TestCipherTakesAPacketOnce(t *testing.T) {
-	s := newSecureStage(t)
+func testCipherTakesAPacketOnce(t *testing.T, s stage) {
 	noise := rand.New(rand.NewPCG(9, 10))
 	c := s.cipherPair(t, srtp.Generate(srtp.AES128CM80), Stream{SSRC: 1, Highest: 100})
 	var sent [][]byte
@@ -248,8 +268,7 @@ func TestCipherTakesAPacketOnce(t *testing.T) {
 }
 
 // What userspace has seen meanwhile counts in the kernel, and the other way round.
-func TestStreamsMoveBetweenPlanes(t *testing.T) {
-	s := newSecureStage(t)
+func testStreamsMoveBetweenPlanes(t *testing.T, s stage) {
 	noise := rand.New(rand.NewPCG(11, 12))
 	p := srtp.Generate(srtp.AES128CM80)
 	c, sender := s.cipherPair(t, p, Stream{SSRC: 1, Highest: 65400, Seen: [2]uint64{1}}), s.cipherPair(t, p, Stream{SSRC: 1, Highest: 65400})
@@ -282,8 +301,7 @@ func TestStreamsMoveBetweenPlanes(t *testing.T) {
 	}
 }
 
-func TestRemovedCipherIsWiped(t *testing.T) {
-	s := newSecureStage(t)
+func testRemovedCipherIsWiped(t *testing.T, s stage) {
 	noise := rand.New(rand.NewPCG(13, 14))
 	c := s.cipherPair(t, srtp.Generate(srtp.AES256CM80), Stream{SSRC: 1, Highest: 9, Seen: [2]uint64{1}})
 	for ssrc := range uint32(CipherStreams - 1) {
@@ -328,8 +346,7 @@ func TestRemovedCipherIsWiped(t *testing.T) {
 	}
 }
 
-func TestKeysThatAreNone(t *testing.T) {
-	s := newSecureStage(t)
+func testKeysThatAreNone(t *testing.T, s stage) {
 	good := keysOf(srtp.Generate(srtp.AES128CM80))
 	for name, spoil := range map[string]func(*Keys){
 		"AES key": func(k *Keys) { k.AES = k.AES[:15] }, "salt": func(k *Keys) { k.Salt = nil },
@@ -342,7 +359,8 @@ func TestKeysThatAreNone(t *testing.T) {
 		}
 	}
 	for range s.maxFlows {
-		must(s.AddCipher(good))(t)
+		c := must(s.AddCipher(good))(t)
+		defer s.RemoveCipher(c)
 	}
 	if _, err := s.AddCipher(good); !errors.Is(err, ErrCiphers) {
 		t.Errorf("one cipher too many: %v", err)

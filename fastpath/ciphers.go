@@ -47,15 +47,17 @@ func (p *Plane) loadCiphers() error {
 	if err != nil {
 		return err
 	}
-	if _, err := btf.LoadKernelSpec(); err != nil {
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoKfunc, err)
+	}
+	var kfunc *btf.Func
+	if err := kernel.TypeByName("bpf_crypto_encrypt", &kfunc); err != nil {
 		return fmt.Errorf("%w: %w", errNoKfunc, err)
 	}
 	spec.Maps[srtpMapCiphers].MaxEntries = uint32(p.maxFlows)
 	var loaded srtpObjects
 	if err := spec.LoadAndAssign(&loaded, p.pins.options(spec)); err != nil {
-		if errors.Is(err, btf.ErrNotFound) || errors.Is(err, ebpf.ErrNotSupported) {
-			err = fmt.Errorf("%w: %w", errNoKfunc, err)
-		}
 		return fmt.Errorf("load the programs for SRTP: %w", err)
 	}
 	p.ciphers.srtpPrograms, p.ciphers.srtpMaps = loaded.srtpPrograms, loaded.srtpMaps

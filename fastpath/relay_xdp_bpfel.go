@@ -274,6 +274,8 @@ type relayWork struct {
 		PortsOut uint16
 		Pseudo   uint16
 		Inner    uint16
+		Moves    uint16
+		Zero     uint16
 	}
 	Change struct {
 		_       structs.HostLayout
@@ -294,7 +296,6 @@ type relayWork struct {
 	Off     uint32
 	Silence uint32
 	Left    uint32
-	_       [4]byte
 	Now     uint64
 	Inner   uint64
 	Key     relayEndpoint

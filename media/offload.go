@@ -31,6 +31,8 @@ type FastPath interface {
 	CipherState(fastpath.Cipher) (fastpath.CipherState, error)
 	// RemoveCipher wipes the keys and returns what the kernel knew of the streams in the end.
 	RemoveCipher(fastpath.Cipher) (fastpath.CipherState, error)
+	// Tap has fn take the copies of packets that flows have taps for.
+	Tap(fn func(fastpath.TappedPacket)) error
 }
 
 const (
@@ -72,6 +74,9 @@ func newOffloader(p *Plane, fast FastPath) *offloader {
 func (o *offloader) start(poll <-chan time.Time) {
 	if o.fast == nil {
 		return
+	}
+	if err := o.fast.Tap(o.plane.tapped); err != nil {
+		o.plane.log.Error("reports that pass by the kernel are not read", "err", err)
 	}
 	o.done.Go(func() {
 		if poll == nil {
@@ -150,8 +155,9 @@ func (o *offloader) reconcile(l *Leg, install bool) {
 		return
 	}
 	want, to, why := k.wanted(l)
-	want.Open, want.Seal = k.flow.Open, k.flow.Seal // they are as good as turning
-	if k.installed && (why.label != "" || !want.Same(&k.flow) || to.turning != k.to.turning) {
+	have := k.flow
+	have.Open, have.Seal = 0, 0 // turning is what they stand for
+	if k.installed && (why.label != "" || !want.Same(&have) || to.turning != k.to.turning) {
 		o.withdraw(l)
 	}
 	if why.label == "" && !k.installed {
@@ -170,6 +176,7 @@ func (o *offloader) install(l *Leg, f fastpath.Flow, to hearers) {
 	live, err := o.put(l, &f, to.turning)
 	if err != nil {
 		l.inKernel.Store(false)
+		k.refused = f
 		o.ban(l, reason{whyInstall, err.Error()})
 		return
 	}
@@ -185,6 +192,7 @@ func (o *offloader) install(l *Leg, f fastpath.Flow, to hearers) {
 func (o *offloader) put(l *Leg, f *fastpath.Flow, t turning) (accounted fastpath.Counters, err error) {
 	k := &l.kernel
 	if err := t.join(o.fast, f, k.restored); err != nil {
+		f.Open, f.Seal = 0, 0
 		return accounted, err
 	}
 	if k.restored {
@@ -194,6 +202,7 @@ func (o *offloader) put(l *Leg, f *fastpath.Flow, t turning) (accounted fastpath
 	}
 	if err != nil {
 		err = errors.Join(err, t.leave(o.fast))
+		f.Open, f.Seal = 0, 0
 	}
 	return accounted, err
 }

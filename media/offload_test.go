@@ -25,6 +25,7 @@ type fakeKernel struct {
 	ciphers  map[fastpath.Cipher]*fakeCipher
 	made     fastpath.Cipher // the last one
 	insecure string          // why there is no SRTP
+	tap      func(fastpath.TappedPacket)
 }
 
 func newFakeKernel() *fakeKernel {
@@ -78,6 +79,8 @@ func (k *fakeKernel) Walk(fn func(netip.AddrPort, fastpath.Counters)) error {
 	}
 	return nil
 }
+
+func (k *fakeKernel) Tap(fn func(fastpath.TappedPacket)) error { k.tap = fn; return nil }
 
 func (k *fakeKernel) flow(l *Leg) (fastpath.Flow, bool) {
 	k.mu.Lock()

@@ -172,6 +172,11 @@ func (l *Leg) turning(p *plan, f *fastpath.Flow, to hearers) (t turning, why str
 		sp := leg.plan.Load()
 		secure = secure || sp != nil && sp.Secure
 	}
+	for _, leg := range to.rtcp {
+		if sp := leg.plan.Load(); sp != nil && sp.Secure {
+			return t, "SRTCP"
+		}
+	}
 	switch {
 	case !secure:
 		return t, ""

@@ -341,3 +341,34 @@ func TestRefusedPacketsOfSecuredFlowsAreCounted(t *testing.T) {
 		t.Errorf("dropped %d and %d", d[DropAuth], d[DropReplay])
 	}
 }
+
+// Clear RTCP must not reach a party that speaks SRTP, nor does a flow that has become clear keep its ciphers.
+func TestNothingClearFollowsSecuredFlows(t *testing.T) {
+	r := newSecuredRig(t, srtp.AES128CM80, nil)
+	r.talkSealed(1, confirmations)
+	r.inKernel(r.a, r.b)
+	_, reports := r.pair(4, "call")
+	reporter := newPhone(t, loopback4)
+	reports.Apply(Settings{Kind: RTCP, Signalled: reporter.addr(), Learning: LearnOff, Sinks: []Sink{{RTP: r.a, RTCP: r.a}}})
+	r.settle()
+	if f, ok := r.kernel.flow(reports); ok {
+		t.Errorf("a flow of reports that nobody encrypts: %+v", f)
+	}
+	if st := reports.Stats(); !strings.Contains(st.Why, "SRTCP") {
+		t.Errorf("it is in userspace for %q", st.Why)
+	}
+	reports.Close()
+
+	r.as.Secure, r.as.Keys = false, Keys{}
+	r.a.Apply(r.as)
+	r.until("both flows are clear", func() bool {
+		fa, a := r.kernel.flow(r.a)
+		fb, b := r.kernel.flow(r.b)
+		return a && b && fa.Open == 0 && fb.Seal == 0
+	})
+	r.until("the keys are gone", func() bool {
+		r.kernel.mu.Lock()
+		defer r.kernel.mu.Unlock()
+		return len(r.kernel.ciphers) == 0
+	})
+}

@@ -57,13 +57,14 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 	}
 	if to.turning != (turning{}) {
 		f.Taps.RTCP = false // it goes up anyway
-		return f, to, reason{}
-	}
-	if p.Kind == RTP && p.Muxed && len(f.More) == 0 && p.relaysReports() {
+	} else if p.Kind == RTP && p.Muxed && len(f.More) == 0 && p.relaysReports() {
 		// RTCP of the port that nobody can be sent to yet goes up.
 		if t, rtcp, why := l.target(p, &p.sinks[0], p.sinks[0].RTCP); why.label == "" {
 			f.ToRTCP, to.rtcp = t, []*Leg{rtcp}
 		}
+	}
+	if k.banned.label == whyInstall && k.epoch == p.Epoch && f.Same(&k.refused) {
+		return f, to, k.banned
 	}
 	return f, to, reason{}
 }
@@ -89,7 +90,7 @@ func (k *kernelFlow) unfit(l *Leg, p *plan) reason {
 		return reason{whyUserspace, "SRTCP"}
 	case p.Kind == RTCP && !p.relaysReports():
 		return reason{whyUserspace, "reports are made or filtered here"}
-	case k.banned.label != "" && k.epoch == p.Epoch:
+	case k.banned.label != "" && k.banned.label != whyInstall && k.epoch == p.Epoch:
 		return k.banned
 	case l.detours():
 		return reason{label: whyDetour}
