@@ -280,6 +280,11 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	}
 	io := d.userspaceIO()
 	fmt.Fprintf(out, "userspace          %s: %s\n", io.Engine, io.Reason)
+	plane, srtp := "userspace", d.srtp()
+	if srtp.Kernel {
+		plane = "kernel"
+	}
+	fmt.Fprintf(out, "%-7s %-10s %s\n", plane, "SRTP", srtp.Reason)
 	for _, w := range d.ways {
 		fmt.Fprintf(out, "control ng         %s\n", w.name)
 	}

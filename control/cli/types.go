@@ -12,6 +12,7 @@ type Status struct {
 
 	Engines []Engine      `json:"engines"`
 	IO      UserspaceIO   `json:"userspace_io"`
+	SRTP    SRTP          `json:"srtp"`
 	Calls   CallCounts    `json:"calls"`
 	Packets PacketCounts  `json:"packets"`
 	Flows   FlowCounts    `json:"flows"`
@@ -34,6 +35,12 @@ type Engine struct {
 type UserspaceIO struct {
 	Engine string `json:"engine"` // shared or sockets
 	Reason string `json:"reason"`
+}
+
+// SRTP says where SRTP is encrypted and decrypted.
+type SRTP struct {
+	Kernel bool   `json:"kernel"` // for the suites that the kernel can do
+	Reason string `json:"reason"` // which these are, or why it does none
 }
 
 // CallCounts counts calls; all but Live since the start.
