@@ -25,6 +25,7 @@ import (
 	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/ngproto"
 	"github.com/weir-media/weir/sdp"
+	"github.com/weir-media/weir/store"
 )
 
 // Daemon is everything that runs, built by New and run by Run.
@@ -43,6 +44,8 @@ type Daemon struct {
 	cli        *cli.Server
 
 	certificates *dtls.Certificates
+	store        *store.Store // nil: calls end with this process
+	unstored     string       // why
 }
 
 // New builds a daemon from complete options. Its errors say what to change. What it tells the operator goes to out, its log to
@@ -77,6 +80,7 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err := d.openCalls(); err != nil {
 		return d, err
 	}
+	d.takeOver()
 	d.announce(out, interfaces)
 	return d, nil
 }
@@ -94,7 +98,9 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 			}
 		}
 	}
-	if d.fast, err = fastpath.Open(fastpath.Config{Mode: mode, Addrs: addrs, Log: d.log}); err != nil {
+	if d.fast, err = fastpath.Open(fastpath.Config{
+		Mode: mode, Addrs: addrs, Log: d.log, Table: max(0, d.opts.Table), Outlive: seconds(d.opts.Outlive), BPFFS: d.opts.BPFFS,
+	}); err != nil {
 		return fmt.Errorf("open the kernel plane: %w", err)
 	}
 	if d.opts.NoFallback {
@@ -151,8 +157,14 @@ func (d *Daemon) openCalls() error {
 	if d.certificates, err = dtls.NewCertificates(cfg); err != nil {
 		return err
 	}
+	d.openStore()
+	changed := func(string) {}
+	if d.store != nil {
+		changed = d.store.Changed
+	}
 	d.calls = call.NewManager(call.Config{
-		Plane: d.plane, Log: d.log,
+		Changed: changed,
+		Plane:   d.plane, Log: d.log,
 		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
@@ -186,9 +198,16 @@ func (d *Daemon) listenCLI() error {
 	return nil
 }
 
-// Run serves until ctx ends, then ends every call. A failure of one part ends the whole.
+// Run serves until ctx ends, then ends every call, unless the cause is ErrLeave. A failure of one part ends the whole.
 func (d *Daemon) Run(ctx context.Context) error {
-	defer d.close()
+	cause := ctx
+	defer func() {
+		if errors.Is(context.Cause(cause), ErrLeave) && d.store != nil {
+			d.leave()
+		} else {
+			d.close()
+		}
+	}()
 	floor := raiseHeapFloor()
 	defer runtime.KeepAlive(floor)
 	if d.opts.PIDFile != "" {
@@ -236,6 +255,9 @@ func (d *Daemon) close() {
 	if d.fast != nil {
 		errs = append(errs, d.fast.Close())
 	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+	}
 	if err := errors.Join(errs...); err != nil {
 		d.log.Warn("not everything could be closed", "err", err)
 	}
@@ -256,6 +278,7 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	for _, e := range d.engines() {
 		fmt.Fprintf(out, "kernel  %-10s %s: %s\n", e.Interface, e.Engine, e.Reason)
 	}
+	fmt.Fprintf(out, "life               %s\n", d.outlives())
 	for _, w := range d.ways {
 		fmt.Fprintf(out, "control ng         %s\n", w.name)
 	}

@@ -57,6 +57,7 @@ type Plane struct {
 	forget *ebpf.Program // has all flows look up their next hop anew; nil when the kernel cannot do it
 	heart  *heart
 
+	netns    uint64
 	pins     *pins // nil: nothing outlives the process
 	unpinned string
 	pending  []func() error // replaces programs of another schema
@@ -119,8 +120,10 @@ func (p *Plane) start(cfg Config) error {
 	if p.devices, err = findDevices(p.netlink, cfg.Addrs); err != nil {
 		return err
 	}
-	netns, err := p.openPins(cfg)
-	if err != nil {
+	if p.netns, err = netnsCookie(); err != nil {
+		return err
+	}
+	if err := p.openPins(cfg); err != nil {
 		return err
 	}
 	if cfg.Mode == None {
@@ -136,7 +139,7 @@ func (p *Plane) start(cfg Config) error {
 		}
 		return nil
 	}
-	if p.heart, err = newHeart(p.maps.Life, netns, cfg.Outlive); err != nil {
+	if p.heart, err = newHeart(p.maps.Life, p.netns, cfg.Outlive); err != nil {
 		return fmt.Errorf("give a sign of life: %w", err)
 	}
 	p.heart.start(func(err error) {
@@ -157,27 +160,24 @@ func (p *Plane) start(cfg Config) error {
 }
 
 // openPins looks for what a dead process has left. Without a place for pins the plane works all the same.
-func (p *Plane) openPins(cfg Config) (netns uint64, err error) {
-	if netns, err = netnsCookie(); err != nil {
-		return 0, err
-	}
+func (p *Plane) openPins(cfg Config) error {
 	if cfg.Outlive <= 0 {
 		p.unpinned = "switched off by configuration"
-		return netns, nil
+		return nil
 	}
 	spec, err := loadRelay()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if p.pins, err = openPins(cfg.BPFFS, cfg.Table, schemaOf(spec)); err != nil {
 		p.unpinned = explain(err)
 		p.log.Warn("flows end with this process", "reason", p.unpinned)
-		return netns, nil
+		return nil
 	}
 	if cfg.Mode == None {
-		return netns, p.pins.discard() // there will be nobody to look after them
+		return p.pins.discard() // there will be nobody to look after them
 	}
-	return netns, p.pins.check(netns, p.log)
+	return p.pins.check(p.netns, p.log)
 }
 
 // load brings maps and programs into the kernel. One kind of program may fail; the error is kept for the reasons.
@@ -246,6 +246,9 @@ func tick() (time.Duration, error) {
 	}
 	return 0, fmt.Errorf("a kernel tick of %d ns makes no sense", ts.Nano())
 }
+
+// Namespace names the network namespace that the plane serves, differently from all others since the host has started.
+func (p *Plane) Namespace() uint64 { return p.netns }
 
 // Interfaces are the devices that own media addresses, in the order of Config.Addrs.
 func (p *Plane) Interfaces() []Interface {

@@ -52,6 +52,7 @@ func printStatus(out io.Writer, st *cli.Status) error {
 	for _, e := range st.Engines {
 		fmt.Fprintf(w, "%s\t%s on %s: %s\n", e.Interface, e.Engine, strings.Join(e.Addresses, ", "), e.Reason)
 	}
+	fmt.Fprintf(w, "life\t%s\n", st.Life.Outlook)
 	fmt.Fprintf(w, "calls\t%d live, %d ended, %d of them timed out, %d refused\n",
 		st.Calls.Live, st.Calls.Ended, st.Calls.TimedOut, st.Calls.Rejected)
 	fmt.Fprintf(w, "packets\t%d in the kernel, %d in userspace (%s in the kernel), %d dropped\n",
