@@ -123,6 +123,9 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 		Handshakes:   handshakes,
 		RTCPInterval: d.opts.Quality.interval(), Measure: d.opts.Quality.Measure, MOS: mos,
 	})
+	if err == nil {
+		d.fast.Notify(d.plane.Reconsider)
+	}
 	return err
 }
 

@@ -6,7 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -56,6 +58,7 @@ type Plane struct {
 
 	forget *ebpf.Program // has all flows look up their next hop anew; nil when the kernel cannot do it
 	heart  *heart
+	probes [3]atomic.Uint64 // packets of self-tests that were relayed, by hook
 
 	netns    uint64
 	pins     *pins // nil: nothing outlives the process
@@ -65,7 +68,15 @@ type Plane struct {
 
 	netlink *netlink.Handle
 	ports   *ports
-	devices []*device
+	addrs   []netip.Addr
+	mode    Mode
+
+	follower  *follower
+	following sync.Mutex // devices and what is attached to them
+	devices   []*device
+	view      atomic.Pointer[[]Interface] // of devices, for everybody
+	changed   atomic.Pointer[func()]
+
 	noRoute map[bool]error // by "is IPv4": why routes cannot be looked up
 
 	batches sync.Pool // of *batch
@@ -96,7 +107,7 @@ func open(cfg Config, t tweaks) (*Plane, error) {
 	if cfg.MaxFlows < 0 {
 		return nil, fmt.Errorf("%d flows: the number must be positive", cfg.MaxFlows)
 	}
-	p := &Plane{log: cfg.Log, maxFlows: cfg.MaxFlows, tweaks: t, noRoute: map[bool]error{}}
+	p := &Plane{log: cfg.Log, maxFlows: cfg.MaxFlows, tweaks: t, addrs: cfg.Addrs, mode: cfg.Mode, noRoute: map[bool]error{}}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -115,8 +126,14 @@ func open(cfg Config, t tweaks) (*Plane, error) {
 	return p, nil
 }
 
-func (p *Plane) start(cfg Config) error {
-	var err error
+func (p *Plane) start(cfg Config) (err error) {
+	p.following.Lock()
+	defer p.following.Unlock()
+	defer func() {
+		if err == nil {
+			p.publish()
+		}
+	}()
 	if p.devices, err = findDevices(p.netlink, cfg.Addrs); err != nil {
 		return err
 	}
@@ -150,11 +167,13 @@ func (p *Plane) start(cfg Config) error {
 		return err
 	}
 	if !p.tweaks.noAttach {
-		p.attach(cfg.Mode)
+		// What changes from here on is not missed.
+		if p.follower, err = newFollower(p); err != nil {
+			return err
+		}
+		p.attach(cfg.Mode, p.devices)
 		p.ports.watch()
-	}
-	for _, d := range p.devices {
-		p.log.Info("kernel plane", "device", d.Name, "engine", d.Engine, "reason", d.Reason)
+		p.follower.start()
 	}
 	return nil
 }
@@ -250,32 +269,37 @@ func tick() (time.Duration, error) {
 // Namespace names the network namespace that the plane serves, differently from all others since the host has started.
 func (p *Plane) Namespace() uint64 { return p.netns }
 
-// Interfaces are the devices that own media addresses, in the order of Config.Addrs.
+// Interfaces are the devices that own media addresses now, in the order of Config.Addrs.
 func (p *Plane) Interfaces() []Interface {
-	all := make([]Interface, len(p.devices))
-	for i, d := range p.devices {
-		all[i] = d.Interface
-		all[i].Addrs = append([]netip.Addr(nil), d.Addrs...)
+	all := slices.Clone(p.served())
+	for i := range all {
+		all[i].Addrs = slices.Clone(all[i].Addrs)
 	}
 	return all
+}
+
+// served is Interfaces, not to be changed.
+func (p *Plane) served() []Interface {
+	if all := p.view.Load(); all != nil {
+		return *all
+	}
+	return nil
 }
 
 // Serves tells whether flows that arrive on local can be installed, and if not, why in words.
 func (p *Plane) Serves(local netip.Addr) (ok bool, why string) {
 	local = local.Unmap().WithZone("")
-	for _, d := range p.devices {
-		for _, a := range d.Addrs {
-			if a != local {
-				continue
-			}
-			if d.Engine == None && !p.tweaks.noAttach {
-				return false, d.Reason
-			}
-			if err := p.noRoute[local.Is4()]; err != nil {
-				return false, err.Error()
-			}
-			return true, ""
+	for _, i := range p.served() {
+		if !slices.Contains(i.Addrs, local) {
+			continue
 		}
+		if i.Engine == None && !p.tweaks.noAttach {
+			return false, i.Reason
+		}
+		if err := p.noRoute[local.Is4()]; err != nil {
+			return false, err.Error()
+		}
+		return true, ""
 	}
 	return false, fmt.Sprintf("no network device of this host owns %v", local)
 }
@@ -295,6 +319,9 @@ func (p *Plane) close(leave bool) error {
 		p.ports.stop()
 	}
 	p.heart.stop()
+	p.follower.stop()
+	p.following.Lock()
+	defer p.following.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
