@@ -37,6 +37,7 @@ type follower struct {
 	once            sync.Once
 	wg              sync.WaitGroup
 	ns              netns.NsHandle
+	macs            map[netip.Addr]net.HardwareAddr // of neighbours
 }
 
 // newFollower begins to listen in the network namespace of the calling thread.
@@ -51,9 +52,18 @@ func newFollower(p *Plane) (*follower, error) {
 		socket.Close()
 		return nil, fmt.Errorf("hold the network namespace: %w", err)
 	}
-	return &follower{
+	f := &follower{
 		ns: ns, plane: p, socket: socket, devices: make(chan struct{}, 1), routes: make(chan struct{}, 1), done: make(chan struct{}),
-	}, nil
+		macs: make(map[netip.Addr]net.HardwareAddr),
+	}
+	known, err := dump(func() ([]netlink.Neigh, error) { return p.netlink.NeighList(0, netlink.FAMILY_ALL) })
+	if err != nil {
+		p.log.Debug("the neighbours cannot be read", "err", err) // next hops live for a second only
+	}
+	for i := range known {
+		f.moved(&known[i])
+	}
+	return f, nil
 }
 
 func (f *follower) start() {
@@ -81,7 +91,6 @@ func note(c chan struct{}) {
 
 // listen sorts what the kernel says.
 func (f *follower) listen() {
-	macs := make(map[netip.Addr]net.HardwareAddr)
 	for {
 		messages, _, err := f.socket.Receive()
 		select {
@@ -106,7 +115,7 @@ func (f *follower) listen() {
 			case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 				note(f.routes)
 			case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
-				if neighbourMoved(macs, m.Data) {
+				if n, err := netlink.NeighDeserialize(m.Data); err != nil || f.moved(n) {
 					note(f.routes)
 				}
 			}
@@ -114,24 +123,20 @@ func (f *follower) listen() {
 	}
 }
 
-// neighbourMoved tells whether a neighbour has another MAC address than before. Most messages are of its state alone.
-func neighbourMoved(macs map[netip.Addr]net.HardwareAddr, message []byte) bool {
-	n, err := netlink.NeighDeserialize(message)
-	if err != nil {
-		return true
-	}
+// moved tells whether a neighbour has another MAC address than before. Most messages are of its state alone.
+func (f *follower) moved(n *netlink.Neigh) bool {
 	addr, ok := netip.AddrFromSlice(n.IP)
 	if !ok || n.HardwareAddr == nil {
 		return false
 	}
-	before, known := macs[addr]
+	before, known := f.macs[addr]
 	if known && bytes.Equal(before, n.HardwareAddr) {
 		return false
 	}
-	if len(macs) >= maxNeighbours {
-		clear(macs)
+	if len(f.macs) >= maxNeighbours {
+		clear(f.macs)
 	}
-	macs[addr] = n.HardwareAddr
+	f.macs[addr] = n.HardwareAddr
 	return known // no next hop was made of one that is new
 }
 
@@ -215,6 +220,9 @@ func (p *Plane) follow(news bool) {
 	}
 	if p.mode == None || p.maps.Flows == nil {
 		return
+	}
+	if news = news && time.Since(p.retried) >= followInterval; news { // what fails may be news itself
+		p.retried = time.Now()
 	}
 	var attach []*device
 	for i, d := range now {

@@ -41,17 +41,17 @@ type pins struct {
 	mounted string   // the file system, if it is the one that we mount
 }
 
-// openPins takes possession of a table. The error says why it cannot be had.
-func openPins(bpffs string, table int, schema string) (*pins, error) {
+// openPins takes possession of a table. Where there is no BPF file system one is mounted at another place. The error says why it cannot be had.
+func openPins(bpffs, mount string, table int, schema string) (*pins, error) {
 	if bpffs == "" {
 		bpffs = DefaultBPFFS
 	}
 	p := &pins{}
 	if !isBPFFS(bpffs) {
-		if err := mountBPFFS(); err != nil {
+		if err := mountBPFFS(mount); err != nil {
 			return nil, fmt.Errorf("%s is no BPF file system (mount -t bpf bpf %s makes it one), and none can be mounted: %w", bpffs, bpffs, err)
 		}
-		bpffs, p.mounted = ownBPFFS, ownBPFFS
+		bpffs, p.mounted = mount, mount
 	}
 	p.table = filepath.Join(bpffs, "weir", strconv.Itoa(table))
 	p.dir = filepath.Join(p.table, schemaPrefix+schema)
@@ -112,24 +112,25 @@ func isBPFFS(path string) bool {
 	return unix.Statfs(path, &st) == nil && st.Type == unix.BPF_FS_MAGIC
 }
 
-// mountBPFFS mounts a file system of our own, where nobody else looks. In a mount namespace that ends with the process it
+// mountBPFFS mounts a file system at a place of our own, where nobody else looks. In a mount namespace that ends with the process it
 // would be worth nothing.
-func mountBPFFS() error {
-	if isBPFFS(ownBPFFS) {
+func mountBPFFS(at string) error {
+	if isBPFFS(at) {
 		return nil
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil {
 		return err
 	}
-	if host, err := os.Readlink("/proc/1/ns/mnt"); err != nil || host != own {
+	// The parent is who starts the next process.
+	if parents, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", os.Getppid())); err != nil || parents != own {
 		return errors.New("this process has a mount namespace of its own")
 	}
-	if err := os.MkdirAll(ownBPFFS, 0o700); err != nil {
+	if err := os.MkdirAll(at, 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("bpf", ownBPFFS, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
-		return fmt.Errorf("mount a BPF file system at %s: %w", ownBPFFS, err)
+	if err := unix.Mount("bpf", at, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return fmt.Errorf("mount a BPF file system at %s: %w", at, err)
 	}
 	return nil
 }

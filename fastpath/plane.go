@@ -74,6 +74,7 @@ type Plane struct {
 	follower  *follower
 	following sync.Mutex // devices and what is attached to them
 	devices   []*device
+	retried   time.Time                   // when devices without an engine last got another chance
 	view      atomic.Pointer[[]Interface] // of devices, for everybody
 	changed   atomic.Pointer[func()]
 
@@ -87,8 +88,10 @@ type Plane struct {
 
 // tweaks are for tests: they take away what the machine has.
 type tweaks struct {
-	noTCX    bool // as before kernel 6.6
-	noAttach bool // load only
+	noTCX    bool   // as before kernel 6.6
+	noAttach bool   // load only
+	schema   string // of another version
+	mount    string // in place of ownBPFFS
 }
 
 // Open loads the programs and attaches them to the devices that own cfg.Addrs, in the network namespace of the calling
@@ -188,7 +191,14 @@ func (p *Plane) openPins(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if p.pins, err = openPins(cfg.BPFFS, cfg.Table, schemaOf(spec)); err != nil {
+	schema, mount := schemaOf(spec), ownBPFFS
+	if p.tweaks.schema != "" {
+		schema = p.tweaks.schema
+	}
+	if p.tweaks.mount != "" {
+		mount = p.tweaks.mount
+	}
+	if p.pins, err = openPins(cfg.BPFFS, mount, cfg.Table, schema); err != nil {
 		p.unpinned = explain(err)
 		p.log.Warn("flows end with this process", "reason", p.unpinned)
 		return nil
@@ -223,8 +233,11 @@ func (p *Plane) load() error {
 		p.maxFlows = int(have.MaxEntries()) // it cannot be changed
 		have.Close()
 	}
-	for _, spec := range []*ebpf.CollectionSpec{xdp, tc} {
+	for _, spec := range []*ebpf.CollectionSpec{xdp, tc, life} {
 		spec.Maps[relayMapFlows].MaxEntries = uint32(p.maxFlows)
+		if spec == life {
+			continue
+		}
 		if err := spec.Variables[relayVarTicksPerSecond].Set(uint32(time.Second / p.tick)); err != nil {
 			return fmt.Errorf("set the tick: %w", err)
 		}
@@ -245,7 +258,7 @@ func (p *Plane) load() error {
 	own := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{relayMapFlows: p.maps.Flows, relayMapLife: p.maps.Life}}
 	var programs lifePrograms
 	if err := life.LoadAndAssign(&programs, own); err != nil {
-		p.log.Debug("changed routes take a second to be heeded", "err", err)
+		p.log.Info("no self-test is possible, and changed routes take a second to be heeded", "err", err)
 	}
 	p.forget = programs.LifeForget
 	if p.xdpErr != nil && p.tcErr != nil {
