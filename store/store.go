@@ -21,12 +21,18 @@ import (
 )
 
 const (
-	// DefaultDelay bounds how long a change of a call stays unwritten. Most calls change several times within it when they
+	// DefaultDelay is how long a change of a call stays unwritten unless there are very many of them. Most calls change several times within it when they
 	// are set up, and those that end within it are never written.
 	DefaultDelay = 200 * time.Millisecond
 	// DefaultRefresh is how old the counts and SRTP states in a document may be.
 	DefaultRefresh = 2 * time.Minute
 
+	// busy is how many times as long as it has just written the writer rests, and mostDelay for how long at most: signalling
+	// has the machine for itself when there is much of it.
+	busy      = 10
+	mostDelay = 5 * time.Second
+
+	initialMap  = 1 << 28 // of addresses, so that a file that grows is not mapped anew each time
 	lockTimeout = 200 * time.Millisecond
 )
 
@@ -109,6 +115,7 @@ func Open(cfg Config) (*Store, error) {
 func open(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: lockTimeout, NoSync: true, NoGrowSync: true, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+		InitialMmapSize: initialMap,
 	})
 	if err != nil {
 		return nil, err
@@ -216,7 +223,7 @@ func (s *Store) run(ctx context.Context) {
 	defer close(s.done)
 	refresh := time.NewTicker(s.cfg.Refresh / 16)
 	defer refresh.Stop()
-	failed := false
+	failed, delay := false, s.cfg.Delay
 	for {
 		var asked chan error
 		select {
@@ -231,10 +238,12 @@ func (s *Store) run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case asked = <-s.flush:
-			case <-time.After(s.cfg.Delay):
+			case <-time.After(delay):
 			}
 		}
+		began := time.Now()
 		err := s.write()
+		delay = max(s.cfg.Delay, min(busy*time.Since(began), mostDelay))
 		if asked != nil {
 			asked <- err
 		}
