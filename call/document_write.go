@@ -35,15 +35,16 @@ func (c *Call) document() *Document {
 	for _, f := range c.early {
 		doc.Early = append(doc.Early, earlyDoc{Tag: f.tag, SDP: f.sdp})
 	}
-	for _, party := range p.Parties {
-		doc.Parties = append(doc.Parties, party.document())
+	doc.Parties = make([]partyDoc, len(p.Parties))
+	for i, party := range p.Parties {
+		party.document(&doc.Parties[i])
 	}
 	return doc
 }
 
-func (p *Party) document() partyDoc {
+func (p *Party) document(doc *partyDoc) {
 	b, t := &p.bundling, &p.told
-	doc := partyDoc{
+	*doc = partyDoc{
 		ID: p.ID, CallID: p.callID, Tag: p.Tag, Aliases: p.Aliases, ViaBranch: p.ViaBranch, Label: p.Label, Role: p.Role,
 		Interface: p.Interface, Created: p.Created.UTC(), OfferedBy: p.OfferedBy,
 		Description: p.Description, Handling: p.Handling, Manipulation: p.Manipulation, Echo: p.Echo, BlockShort: p.BlockShort,
@@ -51,14 +52,14 @@ func (p *Party) document() partyDoc {
 		Told:     toldDoc{Before: t.before, Origin: t.origin, Name: t.name, Address: t.address, Version: t.version, Text: t.text},
 		Likeness: p.likeness, OurID: p.ourID, OurVersion: p.ourVersion,
 	}
-	for _, m := range p.Media {
-		doc.Media = append(doc.Media, m.document(p.Description))
+	doc.Media = make([]mediaDoc, len(p.Media))
+	for i, m := range p.Media {
+		m.document(&doc.Media[i], p.Description)
 	}
-	return doc
 }
 
-func (m *Media) document(said *sdp.Description) mediaDoc {
-	doc := mediaDoc{
+func (m *Media) document(doc *mediaDoc, said *sdp.Description) {
+	*doc = mediaDoc{
 		Section: placeOf(m.Section, m.session, said), Type: m.Type, Protocol: m.Protocol,
 		Rejected: m.Rejected, Opaque: m.Opaque, Hidden: m.Hidden, Foreign: m.Foreign,
 		RTP: m.RTP.document(), RTCP: m.RTCP.document(), Twin: legsOf(m.Twin.RTP, m.Twin.RTCP),
@@ -78,7 +79,6 @@ func (m *Media) document(said *sdp.Description) mediaDoc {
 			Told: o.told, Theirs: o.theirs, Added: o.added, Masked: o.masked, Insisted: o.insisted, Forced: o.forced, Asked: o.asked,
 		}
 	}
-	return doc
 }
 
 // placeOf finds a section and its session in a description.

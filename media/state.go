@@ -284,6 +284,7 @@ func (l *Leg) restoreCipher(k *CipherState) {
 		c.out.Import(k.Sent...)
 	}
 	l.cipher.Store(c)
+	l.keyed = true
 }
 
 func (s *streams) restore(p *Plane, all []StreamState) {
