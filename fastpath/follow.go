@@ -2,8 +2,10 @@ package fastpath
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -283,7 +285,11 @@ func (p *Plane) publish() {
 	}
 	for _, now := range all {
 		if before == nil || !slices.ContainsFunc(*before, func(old Interface) bool { return same(old, now) }) {
-			p.log.Info("kernel plane", "device", now.Name, "engine", now.Engine, "reason", now.Reason)
+			level := slog.LevelInfo
+			if now.Engine == None && before != nil {
+				level = slog.LevelWarn
+			}
+			p.log.Log(context.Background(), level, "kernel plane", "device", now.Name, "engine", now.Engine, "reason", now.Reason)
 		}
 	}
 	if before == nil {

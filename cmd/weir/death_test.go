@@ -36,10 +36,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const (
-	patience = 60 * time.Second // far more than anything takes on a machine under load
-	ngAddr   = "127.0.0.1:2223"
-)
+// patience is far more than anything takes on a machine under load.
+const patience = 60 * time.Second
 
 // scene is a daemon between the networks of callers and callees.
 type scene struct {
@@ -47,6 +45,7 @@ type scene struct {
 	left, host, right *netrig.Host
 	dir, bpffs        string
 	options           []string
+	ngAddr            string
 
 	daemon *exec.Cmd
 	log    *bytes.Buffer
@@ -55,7 +54,7 @@ type scene struct {
 
 func newScene(t *testing.T, options ...string) *scene {
 	rig := netrig.Start(t)
-	s := &scene{T: t, dir: t.TempDir(), options: options}
+	s := &scene{T: t, dir: t.TempDir(), options: options, ngAddr: "127.0.0.1:2223"}
 	for name, h := range map[string]**netrig.Host{"left": &s.left, "host": &s.host, "right": &s.right} {
 		*h = value(rig.Host(name))(t)
 	}
@@ -80,7 +79,7 @@ func (s *scene) socket() string { return filepath.Join(s.dir, "weir.sock") }
 func (s *scene) start(more ...string) {
 	s.Helper()
 	args := append([]string{
-		"serve", "--config-file=none", "--interface=left/10.0.1.1", "--interface=right/10.0.2.1", "--listen-ng=" + ngAddr,
+		"serve", "--config-file=none", "--interface=left/10.0.1.1", "--interface=right/10.0.2.1", "--listen-ng=" + s.ngAddr,
 		"--control-socket=" + s.socket(), "--state-dir=" + s.dir, "--bpffs=" + s.bpffs, "--delete-delay=0", "--log-level=4",
 	}, append(s.options, more...)...)
 	s.daemon = exec.Command(value(os.Executable())(s.T), args...)
@@ -89,7 +88,7 @@ func (s *scene) start(more ...string) {
 	must(s.T, s.host.Start(s.daemon))
 	if s.ng == nil {
 		must(s.T, s.host.Do(func() (err error) {
-			s.ng, err = ngproto.Dial(ngAddr)
+			s.ng, err = ngproto.Dial(s.ngAddr)
 			return err
 		}))
 		s.Cleanup(func() { s.ng.Close() })
@@ -236,6 +235,7 @@ func (s *scene) connect(n int) []*testCall {
 // traffic is packets in all calls, both ways, until it is stopped.
 type traffic struct {
 	stop chan struct{}
+	once sync.Once
 	done sync.WaitGroup
 }
 
@@ -243,6 +243,7 @@ func (s *scene) talk(calls []*testCall) *traffic {
 	// What the machine has to carry stays the same however many calls there are.
 	gap := max(20*time.Millisecond, time.Duration(2*len(calls))*100*time.Microsecond)
 	t := &traffic{stop: make(chan struct{})}
+	s.Cleanup(t.end) // before the phones are closed, should the test fail
 	t.done.Go(func() {
 		tick := time.NewTicker(gap)
 		defer tick.Stop()
@@ -265,7 +266,7 @@ func (s *scene) talk(calls []*testCall) *traffic {
 }
 
 func (t *traffic) end() {
-	close(t.stop)
+	t.once.Do(func() { close(t.stop) })
 	t.done.Wait()
 }
 
@@ -274,6 +275,15 @@ func (s *scene) inKernel(calls []*testCall) {
 	s.Helper()
 	s.eventually("all calls are in the kernel", func() bool {
 		return s.status().Flows.Kernel == 2*len(calls)
+	})
+}
+
+// kept waits until the next daemon would find all calls.
+func (s *scene) kept(calls []*testCall) {
+	s.Helper()
+	s.eventually("all calls are written down", func() bool {
+		life := s.status().Life
+		return life.Kept == len(calls) && life.Pending == 0
 	})
 }
 
@@ -332,10 +342,7 @@ func TestKillAndRestartLoseNoPacketOfAnEstablishedCall(t *testing.T) {
 			calls := s.connect(calls(t))
 			traffic := s.talk(calls)
 			s.inKernel(calls)
-			s.eventually("the next daemon would find all calls", func() bool {
-				life := s.status().Life
-				return life.Kept == len(calls) && life.Pending == 0
-			})
+			s.kept(calls)
 			traffic.end()
 			from := marks(calls)
 
@@ -366,13 +373,7 @@ func TestKillAndRestartLoseNoPacketOfAnEstablishedCall(t *testing.T) {
 			}
 			s.eventually("the kernel has no flow any more", func() bool { return s.status().Flows.Kernel == 0 })
 			s.signal(syscall.SIGTERM)
-			for _, dir := range []string{s.bpffs, s.dir} {
-				for _, e := range value(os.ReadDir(dir))(t) {
-					if !strings.HasSuffix(e.Name(), ".debug") { // the kernel's own
-						t.Errorf("the daemon leaves %s", filepath.Join(dir, e.Name()))
-					}
-				}
-			}
+			s.expectBare()
 		})
 	}
 }
@@ -390,4 +391,85 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestTwoInstancesWithTablesOfTheirOwn(t *testing.T) {
+	s := newScene(t, "--fast-path=tc")
+	s.start("--table=1", "--port-min=30000", "--port-max=34999")
+	mine := s.connect(5)
+	// The second one has other ports, another control socket and the same devices.
+	other := &scene{T: t, left: s.left, host: s.host, right: s.right, dir: t.TempDir(), bpffs: s.bpffs, options: s.options, log: s.log, ngAddr: "127.0.0.1:2224"}
+	other.start("--table=2", "--port-min=35000", "--port-max=39999")
+	theirs := other.connect(5)
+	traffic, more := s.talk(mine), other.talk(theirs)
+	s.inKernel(mine)
+	other.inKernel(theirs)
+	other.kept(theirs)
+	traffic.end()
+	more.end()
+	from := marks(mine)
+	traffic, more = s.talk(mine), other.talk(theirs)
+	other.signal(syscall.SIGKILL)
+	time.Sleep(200 * time.Millisecond)
+	other.start("--table=2", "--port-min=35000", "--port-max=39999")
+	other.inKernel(theirs)
+	other.signal(syscall.SIGTERM)
+	more.end()
+	traffic.end()
+	s.expectAll(mine, from)
+	if st := s.status(); st.Calls.Live != 5 || st.Flows.Kernel != 10 {
+		t.Errorf("the other instance is left with %+v %+v", st.Calls, st.Flows)
+	}
+	s.signal(syscall.SIGTERM)
+	s.expectBare()
+}
+
+// expectBare fails for everything that daemons have left.
+func (s *scene) expectBare() {
+	s.Helper()
+	for _, dir := range []string{s.bpffs, s.dir} {
+		for _, e := range value(os.ReadDir(dir))(s.T) {
+			if !strings.HasSuffix(e.Name(), ".debug") { // the kernel's own
+				s.Errorf("the daemon leaves %s", filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+}
+
+func TestCallsGoOnInUserspaceWhileADeviceHasNoProgram(t *testing.T) {
+	s := newScene(t)
+	s.start()
+	calls := s.connect(5)
+	traffic := s.talk(calls)
+	s.inKernel(calls)
+	onHost := func(args ...string) {
+		t.Helper()
+		must(t, s.host.Do(func() error {
+			out, err := exec.Command("ip", args...).CombinedOutput()
+			if err != nil {
+				err = fmt.Errorf("ip %v: %w: %s", args, err, out)
+			}
+			return err
+		}))
+	}
+	onHost("link", "set", "left", "down")
+	s.eventually("no call is in the kernel", func() bool { return s.status().Flows.Kernel <= len(calls) })
+	onHost("link", "set", "left", "up")
+	s.inKernel(calls)
+	traffic.end()
+
+	// The neighbour entries of the rig are gone with the device: the first packets resolve them anew.
+	s.eventually("packets arrive again", func() bool {
+		before := calls[0].callee.got.Load()
+		traffic := s.talk(calls)
+		time.Sleep(100 * time.Millisecond)
+		traffic.end()
+		return calls[0].callee.got.Load() > before
+	})
+	lines := strings.Count(s.log.String(), "is down")
+	if lines == 0 || lines > 3 {
+		t.Errorf("the log tells %d times that a device is down", lines)
+	}
+	s.signal(syscall.SIGTERM)
+	s.expectBare()
 }
