@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
@@ -205,7 +206,7 @@ func (p *Plane) forgetHops() {
 	if p.closed || p.forget == nil {
 		return
 	}
-	if _, err := p.now(); err != nil {
+	if _, err := p.forget.Run(&ebpf.RunOptions{}); err != nil {
 		p.log.Debug("changed routes take a second to be heeded", "err", err)
 	}
 }

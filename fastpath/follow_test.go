@@ -188,7 +188,7 @@ func TestChangesOfRoutesAndNeighboursAreHeededAtOnce(t *testing.T) {
 	looked := func() uint64 {
 		key, value := encodeEndpoint(across4.Local), relayFlow{}
 		check(t, plane.maps.Flows.Lookup(&key, &value))
-		return value.Hop.When
+		return value.Target.Hop.When
 	}
 	for _, c := range []struct {
 		name   string

@@ -86,21 +86,48 @@ func sinceBoot() (time.Duration, error) {
 // is, and what it has counted so far is returned.
 func (p *Plane) Adopt(f Flow) (c Counters, adopted bool, err error) {
 	f = f.plain()
-	if ok, _ := p.Serves(f.Local.Addr()); ok && p.adopted() {
-		key, have := encodeEndpoint(f.Local), relayFlow{}
-		want := encodeFlow(f)
-		err := p.flow(f.Local, func(m *ebpf.Map) error { return m.Lookup(&key, &have) })
-		if err == nil && sameWork(have, want) {
-			return decodeCounters(&have, p.tick), true, nil
+	if ok, _ := p.Serves(f.Local.Addr()); ok && p.adopted() && f.Validate() == nil {
+		if have, same := p.has(&f); same {
+			return decodeCounters(&have), true, nil
 		}
 	}
 	return Counters{}, false, p.Install(f)
 }
 
-// sameWork tells whether two flows do the same, whatever they have done so far.
-func sameWork(a, b relayFlow) bool {
-	a.Hop, a.Stats, b.Hop, b.Stats = relayFlow{}.Hop, relayFlow{}.Stats, relayFlow{}.Hop, relayFlow{}.Stats
-	return a == b
+// has tells whether the kernel has the very same flow, with the same receivers.
+func (p *Plane) has(f *Flow) (have relayFlow, same bool) {
+	key := encodeEndpoint(f.Local)
+	err := p.flow(f.Local, func(m *ebpf.Map) error {
+		if err := m.Lookup(&key, &have); err != nil {
+			return err
+		}
+		same = have.work() == encodeFlow(f).work()
+		for index, t := range f.targets() {
+			at, v := key, relayTarget{}
+			at.Index = index
+			if err := p.maps.Targets.Lookup(&at, &v); err != nil {
+				return err
+			}
+			same = same && v.work() == encodeTarget(t)
+		}
+		return nil
+	})
+	return have, err == nil && same
+}
+
+// work is what a flow is to do, without what it has done so far.
+func (v relayFlow) work() relayFlow {
+	return relayFlow{
+		Action: v.Action, Flags: v.Flags, Version: v.Version, Targets: v.Targets, AddrsIn: v.AddrsIn, PortsIn: v.PortsIn,
+		Source: v.Source, PayloadTypes: v.PayloadTypes, Target: v.Target.work(), Events: v.Events, ClockScales: v.ClockScales,
+		ClockTypes: v.ClockTypes, SilenceTypes: v.SilenceTypes, SilenceOctets: v.SilenceOctets,
+	}
+}
+
+// work is a receiver without the next hop as it is for the time being.
+func (v relayTarget) work() relayTarget {
+	v.Hop = relayTarget{}.Hop
+	return v
 }
 
 // adopted tells whether the flow map is that of a process before.

@@ -20,6 +20,9 @@ const (
 	lifeMapFlows       = "flows"
 	lifeMapLife        = "life"
 	lifeMapPorts       = "ports"
+	lifeMapTaps        = "taps"
+	lifeMapTargets     = "targets"
+	lifeMapVlans       = "vlans"
 	lifeProgLifeForget = "life_forget"
 )
 
@@ -72,10 +75,13 @@ type lifeProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type lifeMapSpecs struct {
-	Exits *ebpf.MapSpec `ebpf:"exits"`
-	Flows *ebpf.MapSpec `ebpf:"flows"`
-	Life  *ebpf.MapSpec `ebpf:"life"`
-	Ports *ebpf.MapSpec `ebpf:"ports"`
+	Exits   *ebpf.MapSpec `ebpf:"exits"`
+	Flows   *ebpf.MapSpec `ebpf:"flows"`
+	Life    *ebpf.MapSpec `ebpf:"life"`
+	Ports   *ebpf.MapSpec `ebpf:"ports"`
+	Taps    *ebpf.MapSpec `ebpf:"taps"`
+	Targets *ebpf.MapSpec `ebpf:"targets"`
+	Vlans   *ebpf.MapSpec `ebpf:"vlans"`
 }
 
 // lifeVariableSpecs contains global variables before they are loaded into the kernel.
@@ -104,10 +110,13 @@ func (o *lifeObjects) Close() error {
 //
 // It can be passed to loadLifeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lifeMaps struct {
-	Exits *ebpf.Map `ebpf:"exits"`
-	Flows *ebpf.Map `ebpf:"flows"`
-	Life  *ebpf.Map `ebpf:"life"`
-	Ports *ebpf.Map `ebpf:"ports"`
+	Exits   *ebpf.Map `ebpf:"exits"`
+	Flows   *ebpf.Map `ebpf:"flows"`
+	Life    *ebpf.Map `ebpf:"life"`
+	Ports   *ebpf.Map `ebpf:"ports"`
+	Taps    *ebpf.Map `ebpf:"taps"`
+	Targets *ebpf.Map `ebpf:"targets"`
+	Vlans   *ebpf.Map `ebpf:"vlans"`
 }
 
 func (m *lifeMaps) Close() error {
@@ -116,6 +125,9 @@ func (m *lifeMaps) Close() error {
 		m.Flows,
 		m.Life,
 		m.Ports,
+		m.Taps,
+		m.Targets,
+		m.Vlans,
 	)
 }
 

@@ -3,7 +3,6 @@ package fastpath
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -48,13 +47,10 @@ type Plane struct {
 	log      *slog.Logger
 	maxFlows int
 	tweaks   tweaks
-	tick     time.Duration
 
-	maps   relayMaps // nil without a kernel plane
-	xdp    relayPrograms
-	xdpErr error // why there are no XDP programs
-	tc     relayTCPrograms
-	tcErr  error // why there is no tc program
+	maps relayMaps // nil without a kernel plane
+	programs
+	tapping *tapping
 
 	forget *ebpf.Program // has all flows look up their next hop anew; nil when the kernel cannot do it
 	heart  *heart
@@ -166,7 +162,7 @@ func (p *Plane) start(cfg Config) (err error) {
 		p.log.Error("flows will end: the kernel plane takes no sign of life", "in", p.heart.after, "err", err)
 	})
 	p.allowRouting(cfg.Addrs)
-	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.log); err != nil {
+	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.maps.Vlans, p.log); err != nil {
 		return err
 	}
 	if !p.tweaks.noAttach {
@@ -222,9 +218,6 @@ func (p *Plane) load() error {
 	if err != nil {
 		return err
 	}
-	if p.tick, err = tick(); err != nil {
-		return err
-	}
 	life, err := loadLife()
 	if err != nil {
 		return err
@@ -236,47 +229,28 @@ func (p *Plane) load() error {
 	for _, spec := range []*ebpf.CollectionSpec{xdp, tc, life} {
 		spec.Maps[relayMapFlows].MaxEntries = uint32(p.maxFlows)
 		if spec == life {
+			spec.Maps[relayMapTargets].MaxEntries = uint32(p.maxFlows)
 			continue
 		}
-		if err := spec.Variables[relayVarTicksPerSecond].Set(uint32(time.Second / p.tick)); err != nil {
-			return fmt.Errorf("set the tick: %w", err)
-		}
+		spec.Maps[relayMapTargets].MaxEntries = uint32(p.maxFlows)
+		spec.Maps[relayMapTaps].MaxEntries = tapRing
 	}
 	if err := xdp.LoadAndAssign(&p.maps, p.pins.options(xdp)); err != nil {
 		return fmt.Errorf("create maps: %w", err)
 	}
-	shared := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
-		relayMapFlows: p.maps.Flows, relayMapPorts: p.maps.Ports, relayMapExits: p.maps.Exits, relayMapLife: p.maps.Life,
-	}}
-	if err := xdp.LoadAndAssign(&p.xdp, shared); err != nil {
-		p.xdpErr = fmt.Errorf("load the XDP programs: %w", err)
-	}
-	if err := tc.LoadAndAssign(&p.tc, shared); err != nil {
-		p.tcErr = fmt.Errorf("load the tc program: %w", err)
+	if err := p.loadPrograms(xdp, tc); err != nil {
+		return err
 	}
 	// It takes maps that the programs have as well, but no other one.
-	own := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{relayMapFlows: p.maps.Flows, relayMapLife: p.maps.Life}}
+	own := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
+		relayMapFlows: p.maps.Flows, relayMapTargets: p.maps.Targets,
+	}}
 	var programs lifePrograms
 	if err := life.LoadAndAssign(&programs, own); err != nil {
 		p.log.Info("no self-test is possible, and changed routes take a second to be heeded", "err", err)
 	}
 	p.forget = programs.LifeForget
-	if p.xdpErr != nil && p.tcErr != nil {
-		return errors.Join(p.xdpErr, p.tcErr)
-	}
 	return nil
-}
-
-// tick is the time between two steps of the kernel's coarse clocks.
-func tick() (time.Duration, error) {
-	var ts unix.Timespec
-	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &ts); err != nil {
-		return 0, fmt.Errorf("read the tick of the kernel: %w", err)
-	}
-	if d := time.Duration(ts.Nano()); d > 0 && d <= time.Second {
-		return d, nil
-	}
-	return 0, fmt.Errorf("a kernel tick of %d ns makes no sense", ts.Nano())
 }
 
 // Namespace names the network namespace that the plane serves, differently from all others since the host has started.
@@ -302,19 +276,27 @@ func (p *Plane) served() []Interface {
 // Serves tells whether flows that arrive on local can be installed, and if not, why in words.
 func (p *Plane) Serves(local netip.Addr) (ok bool, why string) {
 	local = local.Unmap().WithZone("")
-	for _, i := range p.served() {
-		if !slices.Contains(i.Addrs, local) {
-			continue
-		}
-		if i.Engine == None && !p.tweaks.noAttach {
-			return false, i.Reason
-		}
-		if err := p.noRoute[local.Is4()]; err != nil {
-			return false, err.Error()
-		}
-		return true, ""
+	i := p.deviceOf(local)
+	switch {
+	case i == nil:
+		return false, fmt.Sprintf("no network device of this host owns %v", local)
+	case i.Engine == None && !p.tweaks.noAttach:
+		return false, i.Reason
+	case p.noRoute[local.Is4()] != nil:
+		return false, p.noRoute[local.Is4()].Error()
 	}
-	return false, fmt.Sprintf("no network device of this host owns %v", local)
+	return true, ""
+}
+
+// deviceOf returns the device that owns a plain address now, nil when there is none.
+func (p *Plane) deviceOf(local netip.Addr) *Interface {
+	all := p.served()
+	for i := range all {
+		if slices.Contains(all[i].Addrs, local) {
+			return &all[i]
+		}
+	}
+	return nil
 }
 
 // Close detaches everything and gives back what the plane holds; it joins the errors. Flows end with it, but for those of
@@ -354,11 +336,7 @@ func (p *Plane) close(leave bool) error {
 	} else {
 		errs = append(errs, p.pins.remove())
 	}
-	for _, c := range []io.Closer{
-		p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.tc.RelayTc, p.forget, p.maps.Flows, p.maps.Ports, p.maps.Exits, p.maps.Life,
-	} {
-		errs = append(errs, c.Close())
-	}
+	errs = append(errs, p.tapping.close(), p.programs.close(), p.forget.Close(), p.maps.Close())
 	p.netlink.Close()
 	return errors.Join(errs...)
 }

@@ -30,17 +30,14 @@ func probeFlow(addr netip.Addr) Flow {
 		source, to = netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
 	}
 	return Flow{
-		Local: netip.AddrPortFrom(addr, 0), Source: netip.AddrPortFrom(source, 9), From: netip.AddrPortFrom(addr, 1),
-		To: netip.AddrPortFrom(to, 9), TOS: 0xb8, DropForeign: true,
+		Local: netip.AddrPortFrom(addr, 0), Source: netip.AddrPortFrom(source, 9), DropForeign: true,
+		Target: Target{From: netip.AddrPortFrom(addr, 1), To: netip.AddrPortFrom(to, 9), TOS: 0xb8},
 	}
 }
 
 // probe has a program relay a packet of a flow on each address family of a device, without anything being sent, and looks at
 // what comes out. The error says what is wrong with the program on this kernel.
 func (p *Plane) probe(d *device, mode Mode, prog *ebpf.Program) error {
-	if p.forget == nil {
-		return nil // there is no way to make a next hop up
-	}
 	seen := map[bool]bool{}
 	for _, addr := range d.Addrs {
 		if seen[addr.Is4()] {
@@ -61,12 +58,13 @@ func (p *Plane) probe(d *device, mode Mode, prog *ebpf.Program) error {
 }
 
 func (p *Plane) probeOnce(d *device, f Flow, mode Mode, prog *ebpf.Program) (err error) {
-	key, value := encodeEndpoint(f.Local), encodeFlow(f)
-	if value.Hop.When, err = p.now(); err != nil {
+	key, value := encodeEndpoint(f.Local), encodeFlow(&f)
+	now, err := sinceBoot()
+	if err != nil {
 		return err
 	}
-	value.Hop.Ifindex, value.Hop.Mtu, value.Hop.Dst, value.Hop.Src = uint32(d.Index), 1500, probeTo, probeFrom
-	value.Hop.Port = relayPortFlagPORT_XMIT
+	hop := &value.Target.Hop
+	hop.When, hop.Ifindex, hop.Mtu, hop.Dst, hop.Src, hop.Port = uint64(now), uint32(d.Index), 1500, probeTo, probeFrom, relayPortFlagPORT_XMIT
 	if err := p.maps.Flows.Update(&key, &value, ebpf.UpdateAny); err != nil {
 		if errors.Is(err, unix.E2BIG) {
 			return nil // a process before has filled it: its flows work
@@ -94,16 +92,6 @@ func (p *Plane) probeOnce(d *device, f Flow, mode Mode, prog *ebpf.Program) (err
 // probed counts the probes that went by a hook, which are not traffic.
 func (p *Plane) probed(hook Mode) *atomic.Uint64 {
 	return &p.probes[slices.Index([]Mode{XDP, TC, XDPGeneric}, hook)]
-}
-
-// now is the time in ticks, as the programs see it.
-func (p *Plane) now() (uint64, error) {
-	if _, err := p.forget.Run(&ebpf.RunOptions{}); err != nil {
-		return 0, fmt.Errorf("read the clock of the programs: %w", err)
-	}
-	var sign relayLifeSign
-	err := p.maps.Life.Lookup(uint32(0), &sign)
-	return sign.Now, err
 }
 
 const etherSize = 14

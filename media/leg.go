@@ -52,10 +52,11 @@ type Leg struct {
 	due        time.Duration // when to report next
 	reportSSRC uint32        // of receiver reports of ours; 0 before the first
 
-	apply  sync.Mutex // serializes Apply
-	hears  feeders
-	kernel kernelFlow
-	queued atomic.Bool // for the offloader
+	apply     sync.Mutex // serializes Apply
+	hears     feeders
+	reporters feeders // whose RTCP leaves by this leg, if their RTP leaves by another
+	kernel    kernelFlow
+	queued    atomic.Bool // for the offloader
 }
 
 // peer is what a leg has learnt. It is immutable.
@@ -141,7 +142,9 @@ func (l *Leg) Apply(s Settings) {
 			"local", l.local, "signalled", s.Signalled)
 	}
 	// First be told of changes of the hearers, then look at them.
-	listed := old != nil && slices.EqualFunc(old.everyone.sinks, p.everyone.sinks, func(a, b Sink) bool { return a.RTP == b.RTP })
+	listed := old != nil && slices.EqualFunc(old.everyone.sinks, p.everyone.sinks, func(a, b Sink) bool {
+		return a.RTP == b.RTP && a.RTCP == b.RTCP
+	})
 	for _, sink := range p.everyone.sinks {
 		for _, to := range [...]*Leg{sink.RTP, sink.RTCP} {
 			if to != nil && to.worker != l.worker {
@@ -150,6 +153,9 @@ func (l *Leg) Apply(s Settings) {
 		}
 		if sink.RTP != nil && !listed {
 			sink.RTP.hears.add(l)
+		}
+		if sink.RTCP != nil && sink.RTCP != sink.RTP && !listed {
+			sink.RTCP.reporters.add(l)
 		}
 	}
 	l.detour(old, s.Via)
@@ -172,6 +178,9 @@ func (l *Leg) leave(p *plan) {
 	for _, sink := range p.everyone.sinks {
 		if sink.RTP != nil {
 			sink.RTP.hears.remove(l)
+		}
+		if sink.RTCP != nil && sink.RTCP != sink.RTP {
+			sink.RTCP.reporters.remove(l)
 		}
 	}
 }

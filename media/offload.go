@@ -92,11 +92,14 @@ func (o *offloader) changed(l *Leg) {
 		return
 	}
 	o.reconcile(l, false)
-	feeders := l.hears.list()
+	feeders, reporters := l.hears.list(), l.reporters.list()
 	for _, f := range feeders {
 		o.reconcile(f, false)
 	}
-	if p := l.plan.Load(); len(feeders) > 0 || p == nil || p.Kind == RTP {
+	for _, f := range reporters {
+		o.reconcile(f, false)
+	}
+	if p := l.plan.Load(); len(feeders)+len(reporters) > 0 || p == nil || p.Kind != Opaque {
 		o.enqueue(l) // others have nothing that could go to the kernel
 	}
 }
@@ -121,6 +124,9 @@ func (o *offloader) settle(l *Leg) {
 	for _, f := range l.hears.list() {
 		o.reconcile(f, true)
 	}
+	for _, f := range l.reporters.list() {
+		o.reconcile(f, true)
+	}
 }
 
 // reconcile compares what the kernel should do for l with what it does. Each change of a leg is followed by a call, and
@@ -132,17 +138,17 @@ func (o *offloader) reconcile(l *Leg, install bool) {
 	if !k.installed && !install {
 		return
 	}
-	want, sink, why := k.wanted(l)
-	if k.installed && (why.label != "" || !same(want, k.flow)) {
+	want, to, why := k.wanted(l)
+	if k.installed && (why.label != "" || !want.Same(&k.flow)) {
 		o.withdraw(l)
 	}
 	if why.label == "" && !k.installed {
-		o.install(l, want, sink)
+		o.install(l, want, to)
 	}
 }
 
 // install needs the flow's lock.
-func (o *offloader) install(l *Leg, f fastpath.Flow, sink *Leg) {
+func (o *offloader) install(l *Leg, f fastpath.Flow, to hearers) {
 	k := &l.kernel
 	l.inKernel.Store(true) // from here on, packets at the socket are strays that the kernel sees as gaps
 	if s := l.stream.Load(); s != nil {
@@ -155,7 +161,7 @@ func (o *offloader) install(l *Leg, f fastpath.Flow, sink *Leg) {
 		o.ban(l, reason{whyInstall, err.Error()})
 		return
 	}
-	k.installed, k.flow, k.sink = true, f, sink
+	k.installed, k.flow, k.to = true, f, to
 	k.live, k.since, k.polled, k.checked = live, o.walk.Load(), 0, live.Packets
 	o.mu.Lock()
 	o.legs[l] = struct{}{}
@@ -205,7 +211,7 @@ func (o *offloader) withdraw(l *Leg) {
 	if last.Packets > 0 {
 		l.resume.Store(packPosition(last.SSRC, last.Seq))
 	}
-	k.installed, k.sink = false, nil
+	k.installed, k.to = false, hearers{}
 	l.inKernel.Store(false)
 	o.mu.Lock()
 	delete(o.legs, l)

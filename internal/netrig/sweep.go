@@ -79,12 +79,9 @@ func remove(name string) error {
 	if errors.Is(err, unix.EINVAL) { // a name that was never mounted
 		err = os.Remove(filepath.Join(namesDir, name))
 	}
-	switch {
-	case errors.Is(err, os.ErrNotExist): // another process sweeps as well
-		return nil
-	case errors.Is(err, unix.EBUSY):
-		// `ip netns` has mounted the directory over itself since, and nobody reaches what was mounted in it before. It is in
-		// nobody's way either.
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) {
+		// Another process sweeps as well; or `ip netns add` has mounted the directory over itself since then, and the name
+		// is still in use below, where nobody can see it.
 		return nil
 	}
 	return err
