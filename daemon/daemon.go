@@ -161,7 +161,7 @@ func (d *Daemon) openCalls() error {
 		return err
 	}
 	d.openStore()
-	changed := func(string) {}
+	var changed func(string)
 	if d.store != nil {
 		changed = d.store.Changed
 	}
@@ -201,11 +201,12 @@ func (d *Daemon) listenCLI() error {
 	return nil
 }
 
-// Run serves until ctx ends, then ends every call, unless the cause is ErrLeave. A failure of one part ends the whole.
-func (d *Daemon) Run(ctx context.Context) error {
+// Run serves until ctx ends, then ends every call. When the cause is ErrLeave, or one part has failed, which ends the whole, calls
+// are left to the next process if it can have them.
+func (d *Daemon) Run(ctx context.Context) (err error) {
 	cause := ctx
 	defer func() {
-		if errors.Is(context.Cause(cause), ErrLeave) && d.store != nil {
+		if d.store != nil && (err != nil || errors.Is(context.Cause(cause), ErrLeave)) {
 			d.leave()
 		} else {
 			d.close()
@@ -232,7 +233,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		group.Go(func() error { return d.cli.Serve(ctx) })
 	}
 	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
-	err := group.Wait()
+	err = group.Wait()
 	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
 	if errors.Is(err, context.Canceled) {
 		return nil

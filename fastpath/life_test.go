@@ -113,6 +113,24 @@ func (p path) expectUnpinned(t testing.TB, bpffs string) {
 	}
 }
 
+func TestAnotherEngineLeavesNoProgramOfTheOneBefore(t *testing.T) {
+	p := newPath(t, true)
+	v := victim{Mode: TC, BPFFS: must(p.rig.BPFFS())(t), Outlive: time.Hour, Flows: []Flow{across4}}
+	p.kill(t, v)
+	v.Mode = XDPGeneric
+	plane := p.openBy(t, v.config(), tweaks{})
+	if _, adopted, err := plane.Adopt(across4); !adopted || err != nil {
+		t.Errorf("adopted %v, %v", adopted, err)
+	}
+	check(t, plane.TakeOver())
+	if kernelOf(t).tcx {
+		p.eventually(t, "left", []string{"xdp"})
+	}
+	p.send(t, across4, 5)
+	check(t, plane.Close())
+	p.expectUnpinned(t, v.BPFFS)
+}
+
 func TestLeaveKeepsEverythingAndAFailedStartTakesNothingAway(t *testing.T) {
 	p := newPath(t, true)
 	cfg := Config{Mode: Auto, Addrs: pathAddrs, Outlive: time.Hour, BPFFS: must(p.rig.BPFFS())(t)}

@@ -248,6 +248,33 @@ func (p *pins) clean() error {
 	return errors.Join(errs...)
 }
 
+// prune takes off the programs of a dead process that are not of use any more: of a device that has gone, or another engine.
+func (p *pins) prune(held map[string]bool) error {
+	if p == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(p.dir)
+	errs := []error{err}
+	for _, e := range entries {
+		if isLink(e.Name()) && !held[e.Name()] {
+			errs = append(errs, removePin(filepath.Join(p.dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isLink tells the name of a link from that of a map, which is one of C.
+func isLink(name string) bool { return strings.Contains(name, "-") }
+
+// removePin removes a pin, and takes a program off.
+func removePin(path string) error {
+	if l, err := link.LoadPinnedLink(path, nil); err == nil {
+		_ = l.Detach() // now, not when the last reference goes
+		l.Close()
+	}
+	return os.Remove(path)
+}
+
 // remove gives everything up, and the table to the next one.
 func (p *pins) remove() error {
 	if p == nil {
@@ -278,23 +305,16 @@ func removePins(dir string) error {
 	var errs []error
 	for _, links := range []bool{true, false} {
 		for _, e := range entries {
-			path := filepath.Join(dir, e.Name())
-			if strings.Contains(e.Name(), "-") != links {
-				continue
+			if isLink(e.Name()) == links {
+				errs = append(errs, removePin(filepath.Join(dir, e.Name())))
 			}
-			if links {
-				if l, err := link.LoadPinnedLink(path, nil); err == nil {
-					_ = l.Detach() // now, not when the last reference goes
-					l.Close()
-				}
-			}
-			errs = append(errs, os.Remove(path))
 		}
 	}
 	return errors.Join(append(errs, os.Remove(dir))...)
 }
 
-// netnsCookie names the network namespace of the calling thread. Unlike the number of its file it is not given again.
+// netnsCookie names the network namespace of the calling thread. Unlike the number of its file,
+// which old kernels have to do with, it is not given again.
 func netnsCookie() (uint64, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -302,8 +322,12 @@ func netnsCookie() (uint64, error) {
 	}
 	defer unix.Close(fd)
 	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err != nil {
-		return 0, fmt.Errorf("name of the network namespace: %w", err)
+	if err != nil { // before kernel 5.14
+		var st unix.Stat_t
+		if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+			return 0, fmt.Errorf("name the network namespace: %w", err)
+		}
+		return st.Ino, nil
 	}
 	return cookie, nil
 }

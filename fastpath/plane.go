@@ -167,12 +167,14 @@ func (p *Plane) start(cfg Config) (err error) {
 	}
 	if !p.tweaks.noAttach {
 		// What changes from here on is not missed.
-		if p.follower, err = newFollower(p); err != nil {
-			return err
+		if f, err := newFollower(p); err == nil {
+			p.follower = f
+			defer f.start()
+		} else {
+			p.log.Warn("changes of network devices are not followed", "err", err)
 		}
 		p.attach(cfg.Mode, p.devices)
 		p.ports.watch()
-		p.follower.start()
 	}
 	return nil
 }

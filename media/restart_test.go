@@ -8,6 +8,7 @@ import (
 
 	"github.com/weir-media/weir/dtls"
 	"github.com/weir-media/weir/fastpath"
+	"github.com/weir-media/weir/ice"
 )
 
 // succeed ends the plane of a rig as the death of its process would, but for the flows in the kernel, and opens the legs again on
@@ -212,6 +213,53 @@ func TestKeysOfAHandshakeOutliveTheProcess(t *testing.T) {
 			talk(a, b)
 		})
 	}
+}
+
+func TestTheWayThatICEHadSelectedOutlivesTheProcess(t *testing.T) {
+	r := newRig(t, nil)
+	a, _ := r.pair(4, "call")
+	other, _ := r.pair(4, "call") // another address of ours for the same media
+	b, _ := r.pair(4, "call")
+	alice, bob, stranger := newPhone(t, loopback4), newPhone(t, loopback4), newPhone(t, loopback4)
+	agree := func(p *Plane, a, other, b *Leg) *Link {
+		link := p.NewLink()
+		a.Apply(Settings{Signalled: stranger.addr(), Link: link, Sinks: []Sink{{RTP: b}}})
+		other.Apply(Settings{Link: link, Primary: a})
+		b.Apply(Settings{Signalled: bob.addr(), Sinks: []Sink{{RTP: a}}})
+		if err := link.Apply(LinkConfig{RTP: []*Leg{a, other}, ICE: &ICE{
+			Local: ice.Credentials{Ufrag: "ours", Pwd: "a password of 22 letters"}, Lite: true,
+			Remote: ice.Remote{Credentials: ice.Credentials{Ufrag: "hers", Pwd: "a password of 22 letters"}},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		return link
+	}
+	link := agree(r.Plane, a, other, b)
+	a.allow(alice.addr())
+	a.setRoute(&route{via: other, to: newEndpoint(alice.addr())})
+	alice.wants(other, bob.rtp(b))
+	bob.wants(b, alice.rtp(other))
+	states := r.States([]*Leg{a, other, b})
+	link.Close()
+	if err := r.Plane.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	next := newRig(t, nil)
+	var legs []*Leg
+	for i := range states {
+		leg, _, err := next.Reopen(&states[i], "call")
+		if err != nil {
+			t.Fatal(err)
+		}
+		legs = append(legs, leg)
+	}
+	next.Reroute(states)
+	defer agree(next.Plane, legs[0], legs[1], legs[2]).Close()
+	alice.wants(legs[1], bob.rtp(legs[2]))
+	bob.wants(legs[2], alice.rtp(legs[1]))
+	stranger.rtp(legs[1])
+	next.until("a stranger is refused", func() bool { return legs[0].Stats().Refused == 1 })
 }
 
 func TestReopenRefusesWhatCannotBeHad(t *testing.T) {
