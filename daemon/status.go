@@ -60,6 +60,11 @@ func (d *Daemon) status() cli.Status {
 		},
 		NG: cli.NGCounts{Requests: ns.Requests, Failed: ns.Failed, Faults: ns.Faults},
 	}
+	st.Life.Outlook = d.outlives()
+	st.Life.Pins, _ = d.fast.Persistence()
+	if d.store != nil {
+		st.Life.Kept, st.Life.Pending = d.store.Counts()
+	}
 	for why, n := range cs.EndedBy {
 		st.Calls.EndedBy[why.String()] = n
 	}

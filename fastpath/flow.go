@@ -96,35 +96,35 @@ type Taps struct{ All, RTCP, Events bool }
 
 // Counters are what the kernel has seen of one flow since its installation.
 type Counters struct {
-	Packets, Bytes       uint64        // RTP of the source, relayed or blocked; bytes of UDP payload
-	Out, OutBytes        uint64        // RTP to each receiver
-	RTCP, RTCPBytes      uint64        // relayed
-	Blocked              uint64        // RTP that was not to pass
-	Refused              uint64        // from a source that is not the flow's, dropped here
-	Unauthenticated      uint64        // SRTP with a wrong tag, dropped here
-	Replayed             uint64        // SRTP received before, dropped here
-	Untapped             uint64        // copies that found no room
-	Lost, Late, Repeated uint64        // of all of Sources: gaps in the sequence numbers less late arrivals, late arrivals, duplicates
-	LastSeen             time.Duration // of the last packet, on CLOCK_MONOTONIC; 0 when none
-	SSRC                 uint32        // of the last RTP packet
-	Seq                  uint16        // of the last RTP packet
+	Packets, Bytes       uint64        `json:",omitzero"` // RTP of the source, relayed or blocked; bytes of UDP payload
+	Out, OutBytes        uint64        `json:",omitzero"` // RTP to each receiver
+	RTCP, RTCPBytes      uint64        `json:",omitzero"` // relayed
+	Blocked              uint64        `json:",omitzero"` // RTP that was not to pass
+	Refused              uint64        `json:",omitzero"` // from a source that is not the flow's, dropped here
+	Unauthenticated      uint64        `json:",omitzero"` // SRTP with a wrong tag, dropped here
+	Replayed             uint64        `json:",omitzero"` // SRTP received before, dropped here
+	Untapped             uint64        `json:",omitzero"` // copies that found no room
+	Lost, Late, Repeated uint64        `json:",omitzero"` // of all of Sources: gaps in the sequence numbers less late arrivals, late arrivals, duplicates
+	LastSeen             time.Duration `json:",omitzero"` // of the last packet, on CLOCK_MONOTONIC; 0 when none
+	SSRC                 uint32        `json:",omitzero"` // of the last RTP packet
+	Seq                  uint16        `json:",omitzero"` // of the last RTP packet
 
 	// Sources are the first SSRCs that came; Packets of others are in the sums alone.
-	Sources [MaxSources]SourceCounters
+	Sources [MaxSources]SourceCounters `json:",omitzero"`
 }
 
 // SourceCounters are those of one SSRC. The zero value is none.
 type SourceCounters struct {
-	Used                 bool
-	SSRC                 uint32
-	Packets, Bytes       uint64
-	Lost, Late, Repeated uint64
-	Seq                  uint16 // highest
-	Timestamp            uint32 // of the last packet
-	Jitter               uint32 // times 16, in units of the time stamp; 0 when the clock rate is not known
-	PayloadType          uint8  // of the last packet
-	PayloadTypes         [2]uint64
-	LastSeen             time.Duration // 0 when userspace saw it last
+	Used                 bool          `json:",omitzero"`
+	SSRC                 uint32        `json:",omitzero"`
+	Packets, Bytes       uint64        `json:",omitzero"`
+	Lost, Late, Repeated uint64        `json:",omitzero"`
+	Seq                  uint16        `json:",omitzero"` // highest
+	Timestamp            uint32        `json:",omitzero"` // of the last packet
+	Jitter               uint32        `json:",omitzero"` // times 16, in units of the time stamp; 0 when the clock rate is not known
+	PayloadType          uint8         `json:",omitzero"` // of the last packet
+	PayloadTypes         [2]uint64     `json:",omitzero"`
+	LastSeen             time.Duration `json:",omitzero"` // 0 when userspace saw it last
 }
 
 // Add sums the counts of c and d; what is known of the last packets and of the sources is the later one's.

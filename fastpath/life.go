@@ -144,6 +144,8 @@ func (p *Plane) Persistence() (path, why string) {
 // TakeOver ends what programs of another version still do for flows of a dead process: what is to go on must have been
 // installed by now. It does nothing when there are none.
 func (p *Plane) TakeOver() error {
+	p.following.Lock()
+	defer p.following.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -155,5 +157,12 @@ func (p *Plane) TakeOver() error {
 	}
 	p.pending = nil
 	p.took = true
+	held := map[string]bool{}
+	for _, d := range p.devices {
+		for _, a := range d.held {
+			held[pinName(a.kind, d.Index)] = true
+		}
+	}
+	errs = append(errs, p.pins.prune(held))
 	return errors.Join(append(errs, p.pins.clean(), p.sweepCiphers())...)
 }

@@ -74,6 +74,9 @@ func (p *Plane) Reasons() []ReasonCount {
 			for i := range cpus {
 				row.Packets += cpus[i].of(hook)
 			}
+			if relayReason(number) == relayReasonREASON_RELAYED {
+				row.Packets -= min(row.Packets, p.probed(hook).Load())
+			}
 			rows = append(rows, row)
 		}
 	}
@@ -93,7 +96,7 @@ func (c *relayExitCount) of(hook Mode) uint64 {
 // hooks are those that may count: XDP has tc behind it.
 func (p *Plane) hooks() []Mode {
 	var xdp, tc, generic bool
-	for _, d := range p.devices {
+	for _, d := range p.served() {
 		switch d.Engine {
 		case XDP:
 			xdp, tc = true, true

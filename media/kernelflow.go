@@ -69,6 +69,9 @@ func (k *kernelFlow) sum() fastpath.Counters {
 // total is sum with the lock held. RTCP counts as well, since to a leg all are packets.
 func (k *kernelFlow) total() fastpath.Counters {
 	c := k.withdrawn.Add(k.live)
+	if k.restored {
+		c = c.Add(k.former)
+	}
 	c.Packets, c.Bytes = c.Packets+c.RTCP, c.Bytes+c.RTCPBytes
 	return c
 }

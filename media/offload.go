@@ -258,6 +258,19 @@ func (o *offloader) withdraw(l *Leg) {
 	l.tell()
 }
 
+// reconsider looks at all legs anew, those too whose flows did not work before.
+func (o *offloader) reconsider() {
+	if o.fast == nil {
+		return
+	}
+	for _, l := range o.plane.openLegs() {
+		l.kernel.mu.Lock()
+		l.kernel.banned = reason{}
+		l.kernel.mu.Unlock()
+		o.reconcile(l, true)
+	}
+}
+
 // poll merges the kernel's counters into the legs and takes out flows that do not work.
 func (o *offloader) poll() {
 	if o.overflow.Swap(false) {

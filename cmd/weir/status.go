@@ -58,6 +58,7 @@ func printStatus(out io.Writer, st *cli.Status) error {
 		plane = "in the kernel"
 	}
 	fmt.Fprintf(w, "SRTP\t%s: %s\n", plane, st.SRTP.Reason)
+	fmt.Fprintf(w, "life\t%s\n", st.Life.Outlook)
 	fmt.Fprintf(w, "calls\t%d live, %d ended, %d of them timed out, %d refused\n",
 		st.Calls.Live, st.Calls.Ended, st.Calls.TimedOut, st.Calls.Rejected)
 	fmt.Fprintf(w, "packets\t%d in the kernel, %d in userspace (%s in the kernel), %d dropped\n",

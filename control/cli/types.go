@@ -21,6 +21,15 @@ type Status struct {
 	Kernel  []ReasonCount `json:"kernel_exits"`  // packets by the way they left the kernel programs
 	Ports   []Pool        `json:"ports"`
 	NG      NGCounts      `json:"ng"`
+	Life    Life          `json:"life"`
+}
+
+// Life is what happens to calls when the daemon dies.
+type Life struct {
+	Outlook string `json:"outlook"` // in words
+	Pins    string `json:"pins"`    // where the kernel plane outlives the daemon; empty when it does not
+	Kept    int    `json:"kept"`    // calls that the next daemon would find
+	Pending int    `json:"pending"` // changes of calls that are not written yet
 }
 
 // Engine is the fast path of one network device.
