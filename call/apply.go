@@ -62,6 +62,13 @@ func (p *Plan) shared(party *Party, index int, m *Media) media.Settings {
 		LoopCheck:      m.Looped,
 		Sinks:          p.sinks(party, m, Ref{party.ID, index}),
 	}
+	if m.Pair != nil {
+		// Nothing was said of what passes here, so that all does.
+		s.Anything = true
+		if tos := m.Pair.TOS[m.Pair.sideOf(Ref{party.ID, index})]; tos != nil {
+			s.TOS = *tos
+		}
+	}
 	s.Treatment = p.treatment(party, m, s.Sinks)
 	if m.Opaque || m.Through {
 		s.Kind = media.Opaque

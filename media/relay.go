@@ -20,7 +20,9 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	}
 	class := rtp.Unknown
 	if p.Kind != Opaque {
-		if class = rtp.Classify(data); class == rtp.STUN {
+		if class = rtp.Classify(data); p.Anything && w.shapeless(class, data) {
+			class = rtp.Unknown
+		} else if class == rtp.STUN {
 			w.stun(l, p, data, from)
 			return
 		}
@@ -143,7 +145,10 @@ func (w *worker) open(l *Leg, p *plan, class rtp.Class, data []byte, from netip.
 			}
 		}
 	}
-	if why, ok = w.inspect(p.Kind, class, data); !ok {
+	if why, ok = w.inspect(p.Kind, class, data); !ok && p.Anything && class == rtp.Unknown {
+		ok = true
+	}
+	if !ok {
 		l.drop(why)
 	}
 	return data, sealed, ok

@@ -103,6 +103,9 @@ type Settings struct {
 	// Primary is the leg whose packets those of this one are, when this is another local address of the same media. Then
 	// only Kind, Link and TOS matter.
 	Primary *Leg
+	// Anything has datagrams relayed that are neither RTP nor RTCP: what they are was not signalled. It is not for legs with a Link or
+	// keys.
+	Anything bool
 	// LoopCheck has packets dropped that come again and again: the peer may be this plane.
 	LoopCheck bool
 	// Secure lets no packet pass in clear, in either direction: nothing but SRTP and SRTCP.
