@@ -196,6 +196,9 @@ func (m *Manager) AdjustPair(key *PairKey, change PairChange) error {
 		if change.TTL > 0 {
 			next.TTL, next.SetupTTL = change.TTL, change.TTL
 		}
+		if change.Other {
+			side = 1 - side
+		}
 		if change.TOS != nil {
 			next.TOS[side] = change.TOS
 		}
@@ -209,7 +212,9 @@ func (m *Manager) AdjustPair(key *PairKey, change PairChange) error {
 // PairChange is what AdjustPair can change. The zero value leaves all as it is.
 type PairChange struct {
 	TTL time.Duration // of the pair
-	TOS *uint8        // of what the side is sent
+	TOS *uint8        // of what the side is sent that the key names first
+	// Other makes it that of the other side.
+	Other bool
 }
 
 // EndAll ends all calls that were made in one language.

@@ -23,8 +23,9 @@ type PairKey struct {
 
 // Pair is what holds for the two medias of a pair together. It is immutable; both medias have the same one.
 type Pair struct {
-	Number int
-	Sides  [2]Ref // first of the party that opened it
+	Number  int
+	Created time.Time
+	Sides   [2]Ref // first of the party that opened it
 	// Answered tells that the other side has said where it is.
 	Answered bool
 	// PayloadTypes are what the sides listed last, in order of preference; nil when they did not.
@@ -67,19 +68,26 @@ type PairRequest struct {
 	Notify        Notify        // of an offer
 }
 
+// Placed is what came of a PairRequest.
+type Placed struct {
+	Told      netip.AddrPort // to the other side
+	Created   bool           // the pair was made
+	Completed bool           // it was answered for the first time
+}
+
 // OfferPair says where the side of FromTag is, and returns the address to tell the other side. The pair, and the call, are made
 // if there are none. It fails with ErrSessionLimit, ErrDialogue, ErrFamily or ErrNoPorts; the call is then as it was before.
-func (m *Manager) OfferPair(req *PairRequest) (netip.AddrPort, error) {
+func (m *Manager) OfferPair(req *PairRequest) (Placed, error) {
 	return m.signalPair(req, true)
 }
 
 // AnswerPair says where the side that FromTag does not name is, and returns the address to tell the one it names. It fails as
 // OfferPair does, and with ErrUnknownCall or ErrNoPair.
-func (m *Manager) AnswerPair(req *PairRequest) (netip.AddrPort, error) {
+func (m *Manager) AnswerPair(req *PairRequest) (Placed, error) {
 	return m.signalPair(req, false)
 }
 
-func (m *Manager) signalPair(req *PairRequest, offer bool) (told netip.AddrPort, err error) {
+func (m *Manager) signalPair(req *PairRequest, offer bool) (done Placed, err error) {
 	create := func() (*Call, error) {
 		if !offer {
 			return nil, ErrUnknownCall
@@ -89,7 +97,7 @@ func (m *Manager) signalPair(req *PairRequest, offer bool) (told netip.AddrPort,
 	err = m.find(req.CallID, create, func(c *Call) error {
 		d := c.draft()
 		defer d.discard() // nothing left to discard after a commit
-		if told, err = d.signalPair(req, offer); err != nil {
+		if done, err = d.signalPair(req, offer); err != nil {
 			return err
 		}
 		c.deleteAt = time.Time{} // whoever signals again wants the call to live
@@ -97,18 +105,17 @@ func (m *Manager) signalPair(req *PairRequest, offer bool) (told netip.AddrPort,
 		c.signalled()
 		return nil
 	})
-	return told, err
+	return done, err
 }
 
-func (d *draft) signalPair(req *PairRequest, offer bool) (told netip.AddrPort, err error) {
+func (d *draft) signalPair(req *PairRequest, offer bool) (done Placed, err error) {
 	p, side := d.plan.pair(&req.PairKey)
-	fresh := p == nil
-	if fresh {
+	if done.Created = p == nil; done.Created {
 		if !offer {
-			return told, ErrNoPair
+			return done, ErrNoPair
 		}
 		if p, err = d.newPair(req); err != nil {
-			return told, err
+			return done, err
 		}
 	}
 	if !offer {
@@ -125,24 +132,25 @@ func (d *draft) signalPair(req *PairRequest, offer bool) (told netip.AddrPort, e
 		next.Notify = Notify{strings.Clone(req.Notify.Socket), strings.Clone(req.Notify.Tag)}
 	}
 	if side == 1 {
-		next.Answered = true
+		next.Answered, done.Completed = true, !p.Answered
 		d.nameOther(&next, req, offer)
 	}
 	next.PayloadTypes[side] = req.PayloadTypes
 	if err := d.place(&next, side, req); err != nil {
-		return told, err
+		return done, err
 	}
 	to := next.Sides[1-side]
-	if tm := d.plan.media(to); req.NewPort && !fresh {
+	if tm := d.plan.media(to); req.NewPort && !done.Created {
 		if req.Local.IsValid() {
 			tm.local = req.Local
 		}
 		if err := d.reopen(d.plan.byID(to.Party), tm, familyOf(tm.RTP.Leg.Local().Addr())); err != nil {
-			return told, err
+			return done, err
 		}
 	}
 	d.setPair(&next)
-	return d.plan.media(to).RTP.Leg.Advertised(), nil
+	done.Told = d.plan.media(to).RTP.Leg.Advertised()
+	return done, nil
 }
 
 // pair finds a pair, and which of its sides FromTag names; nil if there is none.
@@ -205,7 +213,7 @@ func (d *draft) newPair(req *PairRequest) (*Pair, error) {
 		return nil, err
 	}
 	p := &Pair{
-		Number: req.Number, TTL: req.TTL, SetupTTL: req.SetupTTL, Sides: [2]Ref{{from.ID, from.vacancy()}, {to.ID, to.vacancy()}},
+		Number: req.Number, Created: time.Now(), TTL: req.TTL, SetupTTL: req.SetupTTL, Sides: [2]Ref{{from.ID, from.vacancy()}, {to.ID, to.vacancy()}},
 	}
 	if n := max(p.Sides[0].Media, p.Sides[1].Media); n >= MaxSections {
 		return nil, fmt.Errorf("%w: the party has %d medias, the most it may have", ErrDialogue, n)

@@ -40,6 +40,7 @@ type Daemon struct {
 	calls      *call.Manager
 	disp       *ng.Dispatcher
 	ways       []way
+	legacy     legacy
 	cli        *cli.Server
 
 	certificates *dtls.Certificates
@@ -155,10 +156,12 @@ func (d *Daemon) openCalls() error {
 		Plane: d.plane, Log: d.log,
 		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
+		Ended:    d.ended,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		CodecPreferences: o.preferences, PortLatching: o.PortLatching, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	})
+	d.legacy.open(d)
 	ssrc, err := o.Quality.reporting()
 	if err != nil {
 		return err
@@ -206,6 +209,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, w := range d.ways {
 		group.Go(func() error { return w.Serve(ctx, d.disp) })
 	}
+	d.legacy.run(ctx, group)
 	if d.cli != nil {
 		group.Go(func() error { return d.cli.Serve(ctx) })
 	}
@@ -227,6 +231,7 @@ func (d *Daemon) close() {
 	for _, w := range d.ways {
 		errs = append(errs, w.Close())
 	}
+	errs = append(errs, d.legacy.close())
 	if d.cli != nil {
 		errs = append(errs, d.cli.Close())
 	}
@@ -258,6 +263,9 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	}
 	for _, w := range d.ways {
 		fmt.Fprintf(out, "control ng         %s\n", w.name)
+	}
+	for _, w := range d.legacy.ways {
+		fmt.Fprintf(out, "control %s\n", w.name)
 	}
 	if d.cli != nil {
 		fmt.Fprintf(out, "control tools      %s\n", d.opts.Socket)

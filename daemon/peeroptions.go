@@ -11,7 +11,7 @@ import (
 const peerOptions = `
 nftables-chain nftables-base-chain nftables-append! nftables-family xtables! nftables-start! nftables-stop!
 nftables-status! listen-cli/c listen-tcp/l
-listen-udp/u http-threads http-buf-size graphite/g
+http-threads http-buf-size graphite/g
 graphite-interval/G graphite-prefix graphite-timeout control-tos control-pmtu redis/r redis-write/w redis-subscribe
 subscribe-keyspace/k redis-resolve-on-reconnect! redis-num-threads redis-expires no-redis-required/q!
 redis-allowed-errors redis-disable-time redis-cmd-timeout redis-connect-timeout redis-format redis-tcp-keepalive-time

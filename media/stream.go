@@ -42,6 +42,8 @@ type stream struct {
 	seen  atomic.Int64  // when that came
 	units atomic.Uint64 // jitter in time stamp units<<32 | rate
 
+	extremes extremes
+
 	mu      sync.Mutex
 	kernel  kernelCount
 	reports reports
@@ -168,6 +170,7 @@ func (w *worker) track(l *Leg, p *plan, s *stream, size int) {
 			s.lost.Store(lost)
 		}
 		s.last.Store(uint64(s.loss.Highest)<<32 | uint64(h.Timestamp))
+		s.extremes.gap(time.Duration(s.seen.Load()), w.now)
 		s.seen.Store(int64(w.now))
 	}
 	if int16(h.PayloadType) != s.payloadType {
@@ -175,6 +178,7 @@ func (w *worker) track(l *Leg, p *plan, s *stream, size int) {
 	}
 	if s.rate != 0 {
 		s.jitter.Update(h.SSRC, h.Timestamp, s.rate, w.now)
+		s.extremes.jitter(s.jitter.Units())
 		if units := uint64(s.jitter.Units())<<32 | uint64(s.rate); units != s.units.Load() {
 			s.units.Store(units)
 		}
