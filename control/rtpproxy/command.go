@@ -89,7 +89,7 @@ func ParseTag(text string) Tag {
 
 // Parse reads a command. The error is a code of the protocol.
 func Parse(text string) (*Command, error) {
-	if len(text) > maxCommand || strings.IndexByte(text, 0) >= 0 {
+	if len(text) > maxCommand {
 		return nil, codeSyntax
 	}
 	c := &Command{}
@@ -103,7 +103,7 @@ func Parse(text string) (*Command, error) {
 			words = &c.Subs[len(c.Subs)-1]
 			continue
 		}
-		if len(*words) == maxWords {
+		if len(*words) == maxWords || strings.IndexByte(word, 0) >= 0 && !(words == &c.Words && len(c.Words) == 0 && hasGarbage(word)) {
 			return nil, codeSyntax
 		}
 		*words = append(*words, word)
@@ -117,6 +117,13 @@ func Parse(text string) (*Command, error) {
 		}
 	}
 	return c, c.identify()
+}
+
+// hasGarbage tells whether zeros in a command may be what Kamailio's module has left there, which only happens behind a packet time.
+func hasGarbage(word string) bool {
+	f := forms[upper(word[0])]
+	z := strings.IndexAny(word, "zZ")
+	return (f.op == Update || f.op == Lookup) && z >= 0 && z < strings.IndexByte(word, 0)
 }
 
 func blank(r rune) bool {

@@ -118,6 +118,9 @@ func (d *Dispatcher) Execute(from Client, text string) (reply string) {
 			reply = d.failure(from, nil, codeFault, text)
 		}
 		d.counters.add(countReplied, 1)
+		if d.log.Enabled(context.Background(), slog.LevelDebug) {
+			d.log.Debug("command", "from", from.From, "text", strings.TrimSpace(text), "reply", strings.TrimSpace(reply))
+		}
 	}()
 	d.counters.add(countReceived, 1)
 	c, err := Parse(text)
@@ -145,14 +148,10 @@ func (d *Dispatcher) Execute(from Client, text string) (reply string) {
 func (d *Dispatcher) failure(from Client, c *Command, err error, text string) string {
 	d.counters.add(countErrors, 1)
 	code := codeOf(err)
-	level, callID := slog.LevelDebug, ""
-	if c != nil && c.CallID != "" {
-		callID = c.CallID
-		if code != codeSession {
-			level = slog.LevelWarn
-		}
+	// That a session is gone is told to every proxy that ends a call twice, and anybody who reaches the port can send nonsense.
+	if c != nil && c.CallID != "" && code != codeSession {
+		d.log.Warn("command failed", "call", c.CallID, "code", code.Error(), "err", err, "command", strings.TrimSpace(text))
 	}
-	d.log.Log(context.Background(), level, "command failed", "call", callID, "code", code.Error(), "err", err, "command", strings.TrimSpace(text))
 	if from.Peer {
 		return peerFailure(c)
 	}
