@@ -128,6 +128,9 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
 	if sink.closed.Load() {
 		return f, nil, reason{label: whySinkClosed}
 	}
+	if why := l.needs(p, &p.Sinks[0]); why != "" {
+		return f, nil, reason{whyUserspace, why}
+	}
 	if sp := sink.plan.Load(); sp != nil && sink.secured(sp) != "" {
 		return f, nil, reason{whyUserspace, sink.secured(sp)}
 	}

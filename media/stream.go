@@ -32,8 +32,9 @@ type stream struct {
 	loss        rtp.Loss
 	jitter      rtp.Jitter
 	uniform     uniform
-	payloadType int16  // of the last packet, -1 before it
-	rate        uint32 // of that, 0 when it is not known
+	resizer     *resizer // nil until packets are put together anew
+	payloadType int16    // of the last packet, -1 before it
+	rate        uint32   // of that, 0 when it is not known
 
 	count tally         // of userspace; only the worker writes
 	lost  atomic.Uint64 // likewise
