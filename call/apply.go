@@ -2,6 +2,7 @@ package call
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/weir-media/weir/media"
 )
@@ -65,9 +66,14 @@ func (p *Plan) shared(party *Party, index int, m *Media) media.Settings {
 	if m.Pair != nil {
 		// Nothing was said of what passes here, so that all does.
 		s.Anything = true
-		if tos := m.Pair.TOS[m.Pair.sideOf(Ref{party.ID, index})]; tos != nil {
+		side := m.Pair.sideOf(Ref{party.ID, index})
+		if tos := m.Pair.TOS[side]; tos != nil {
 			s.TOS = *tos
 		}
+		s.PacketTime = time.Duration(m.Pair.PacketTime[side]) * time.Millisecond
+	}
+	if m.tap != nil {
+		s.Taps.Received = []media.Tap{m.tap}
 	}
 	s.Treatment = p.treatment(party, m, s.Sinks)
 	if m.Opaque || m.Through {

@@ -77,6 +77,7 @@ func (c *Call) end(why Reason) {
 	c.plan.links(func(m *Media) { m.Link.Close() })
 	states := c.states(nil)
 	c.plan.legs((*media.Leg).Close)
+	closeTaps(c.plan.taps())
 	c.report(why) // after closing: only then the counts of the kernel are final
 	c.tellEnd(why, states, true)
 }

@@ -110,6 +110,7 @@ func (d *draft) commit() {
 			leg.Close()
 		}
 	})
+	old.closeTapsWithout(d.plan)
 	for _, leg := range d.opened {
 		if !kept[leg] {
 			leg.Close()

@@ -89,7 +89,7 @@ func (s *pairState) read() PairState {
 // tellEnd says that pairs have ended, or with them the call.
 func (c *Call) tellEnd(why Reason, states []pairState, whole bool) {
 	tell := c.manager.cfg.Ended
-	if tell == nil || len(states) == 0 && (why == ReasonDeleted || why == ReasonFailed || why == ReasonShutdown || why == ReasonMerged) {
+	if tell == nil || len(states) == 0 && !why.TimedOut() {
 		return
 	}
 	e := &Ended{CallID: c.id, Language: c.language, Why: why, Whole: whole, Client: c.client, Callback: c.callback}
@@ -115,12 +115,9 @@ func (c *Call) ends(p *Pair, now time.Time) time.Time {
 		var last time.Duration
 		for _, side := range p.Sides {
 			m := c.plan.media(side)
-			if m == nil || m.RTP.Leg == nil {
-				continue
-			}
-			for _, leg := range []*media.Leg{m.RTP.Leg, m.RTCP.Leg} {
-				st := leg.Stats()
-				last = max(last, st.LastUser, st.LastKernel)
+			last = max(last, m.lastPacket())
+			for i := range m.hearing() {
+				last = max(last, c.plan.media(m.Hears[i].Ref).lastPacket()) // a recorder is silent itself
 			}
 		}
 		if heard := now.Add(last - media.Now()); last > 0 && heard.After(alive) {
@@ -128,6 +125,26 @@ func (c *Call) ends(p *Pair, now time.Time) time.Time {
 		}
 	}
 	return alive.Add(ttl)
+}
+
+// hearing returns what a media hears; nil is a media that is gone.
+func (m *Media) hearing() []Subscription {
+	if m == nil {
+		return nil
+	}
+	return m.Hears
+}
+
+// lastPacket returns when a packet last came to a media, on the media plane's clock; 0 when none did, or the media is gone.
+func (m *Media) lastPacket() (last time.Duration) {
+	if m == nil || m.RTP.Leg == nil {
+		return 0
+	}
+	for _, leg := range []*media.Leg{m.RTP.Leg, m.RTCP.Leg} {
+		st := leg.Stats()
+		last = max(last, st.LastUser, st.LastKernel)
+	}
+	return last
 }
 
 // pairDeadline returns when the first pair ends; zero if there is none. Alone tells that the call has nothing else.

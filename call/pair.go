@@ -30,6 +30,8 @@ type Pair struct {
 	Answered bool
 	// PayloadTypes are what the sides listed last, in order of preference; nil when they did not.
 	PayloadTypes [2][]uint8
+	// PacketTime is how long the packets that a side sends shall be for the other, in ms; 0: as they are.
+	PacketTime [2]int
 
 	// Holds keep the pair open as long as there is one.
 	Strong bool
@@ -63,6 +65,7 @@ type PairRequest struct {
 	Asymmetric   bool // the side is at Remote wherever it sends from
 	Relearn      bool // where the side sends from is found out anew
 	PayloadTypes []uint8
+	PacketTime   int // ms, for the other side, of the packets that this side sends; 0: as they are
 
 	TTL, SetupTTL time.Duration // of a pair that is opened; 0: as configured for calls
 	Notify        Notify        // of an offer
@@ -135,7 +138,7 @@ func (d *draft) signalPair(req *PairRequest, offer bool) (done Placed, err error
 		next.Answered, done.Completed = true, !p.Answered
 		d.nameOther(&next, req, offer)
 	}
-	next.PayloadTypes[side] = req.PayloadTypes
+	next.PayloadTypes[side], next.PacketTime[side] = req.PayloadTypes, req.PacketTime
 	if err := d.place(&next, side, req); err != nil {
 		return done, err
 	}

@@ -113,6 +113,7 @@ type Media struct {
 	tuning  []CodecSpec // how to encode for the party
 
 	Pair  *Pair      // with the media it faces, when they are addressed apart from others; nil: by descriptions
+	tap   Tap        // of what the party sends; nil: none
 	local netip.Addr // the only address its ports may be on; zero: any of the interface
 	cut   bool       // its pair has ended; another one may have the place
 

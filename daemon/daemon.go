@@ -161,7 +161,9 @@ func (d *Daemon) openCalls() error {
 		CodecPreferences: o.preferences, PortLatching: o.PortLatching, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	})
-	d.legacy.open(d)
+	if err := d.legacy.open(d); err != nil {
+		return err
+	}
 	ssrc, err := o.Quality.reporting()
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/rtpproxy"
 	"github.com/weir-media/weir/control/socket"
+	"github.com/weir-media/weir/recording"
 )
 
 // legacyOptions are those of the older control languages.
@@ -22,6 +23,9 @@ type legacyOptions struct {
 	UDP          []string // of rtpengine's --listen-udp
 	Dialect      string   // of those
 	SetupTimeout int      // s
+	Notify       []string
+	Recordings   string
+	Prompts      string
 }
 
 // The values of --listen-udp-replies.
@@ -38,6 +42,9 @@ func (o *legacyOptions) register(fs *pflag.FlagSet) {
 		"udp:[ADDRESS:]PORT, tcp:[ADDRESS:]PORT, unix:PATH (a connection per command) or cunix:PATH (kept open) for the RTPproxy protocol; repeatable")
 	fs.StringArrayVarP(&o.UDP, "listen-udp", "u", nil, "[ADDRESS:]PORT for what rtpengine serves of the RTPproxy protocol; repeatable")
 	fs.StringVar(&o.Dialect, "listen-udp-replies", dialectPeer, "replies on --listen-udp: those of rtpengine, or the whole protocol of rtpproxy")
+	fs.StringArrayVar(&o.Notify, "rtpproxy-notify", nil, "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT (the sender of a command) that may be told of timeouts; repeatable")
+	fs.StringVar(&o.Recordings, "rtpproxy-recording-dir", "", "directory for what R and C of the RTPproxy protocol record")
+	fs.StringVar(&o.Prompts, "rtpproxy-prompt-dir", "", "directory of prompts for P of the RTPproxy protocol, NAME.PAYLOADTYPE each")
 	fs.IntVar(&o.SetupTimeout, "rtpproxy-setup-timeout", 0, "seconds without packets that end a session of the RTPproxy protocol before it is answered (default --timeout)")
 }
 
@@ -90,6 +97,10 @@ type legacyWay struct {
 type legacy struct {
 	ways     []legacyWay
 	rtpproxy *rtpproxy.Dispatcher // made after the sockets, which serve only then
+
+	notifier   *rtpproxy.Notifier
+	recordings *recording.Directory // nil: there is none
+	prompts    *rtpproxy.Prompts    // nil: there are none
 }
 
 // listen opens the sockets and returns the UDP ports that are not for media any more.
@@ -163,15 +174,32 @@ func eachAddress(option, text string, open func(netip.AddrPort) error) error {
 }
 
 // open makes what serves the sockets.
-func (l *legacy) open(d *Daemon) {
+func (l *legacy) open(d *Daemon) (err error) {
+	o := &d.opts.Legacy
+	if l.notifier, err = rtpproxy.NewNotifier(o.Notify, d.log); err != nil {
+		return fmt.Errorf("--rtpproxy-notify: %w", err)
+	}
+	if o.Recordings != "" {
+		if l.recordings, err = recording.OpenDirectory(o.Recordings, d.log); err != nil {
+			return fmt.Errorf("--rtpproxy-recording-dir: %w", err)
+		}
+	}
+	if o.Prompts != "" {
+		if l.prompts, err = rtpproxy.OpenPrompts(o.Prompts); err != nil {
+			return fmt.Errorf("--rtpproxy-prompt-dir: %w", err)
+		}
+	}
 	l.rtpproxy = rtpproxy.New(rtpproxy.Config{
-		Calls: d.calls, Plane: d.plane, SetupTTL: seconds(d.opts.Legacy.SetupTimeout), Log: d.log,
+		Calls: d.calls, Plane: d.plane, SetupTTL: seconds(o.SetupTimeout), Log: d.log,
+		Notifier: l.notifier, Recordings: l.recordings, Prompts: l.prompts,
 	})
+	return nil
 }
 
 // run serves until ctx ends.
 func (l *legacy) run(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { l.rtpproxy.Run(ctx); return nil })
+	group.Go(func() error { l.notifier.Run(ctx); return nil })
 	for _, w := range l.ways {
 		group.Go(func() error { return w.serve(ctx) })
 	}
@@ -181,6 +209,12 @@ func (l *legacy) close() error {
 	var errs []error
 	for _, w := range l.ways {
 		errs = append(errs, w.Close())
+	}
+	if l.recordings != nil {
+		errs = append(errs, l.recordings.Close())
+	}
+	if l.prompts != nil {
+		errs = append(errs, l.prompts.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package media
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -17,6 +18,37 @@ type Prompt struct {
 	Divisible   bool
 	Data        []byte
 	Repeat      int // how often it is played; negative: until it is stopped
+}
+
+// NewPrompt makes a prompt of audio that is encoded already, as it would be in packets one after the other. Packet is how long those shall
+// be; 0: as usual for the codec. The error is ErrPrompt, also for payload types whose audio cannot be cut into packets without decoding.
+func NewPrompt(payloadType uint8, data []byte, packet time.Duration, repeat int) (*Prompt, error) {
+	f, ok := divisible(payloadType)
+	switch {
+	case ok:
+	case payloadType == 4: // G723, at 6.3 kbit/s
+		f = frame{24, 30 * time.Millisecond, 8000}
+	case payloadType == 15: // G728
+		f = frame{5, 2500 * time.Microsecond, 8000}
+	default:
+		return nil, fmt.Errorf("%w of payload type %d", ErrPrompt, payloadType)
+	}
+	if packet <= 0 {
+		packet = 20 * time.Millisecond
+	}
+	frames := max(1, packet/f.time)
+	p := &Prompt{
+		PayloadType: payloadType, Rate: f.rate, Packet: frames * f.time, Size: int(frames) * f.bytes, Divisible: f.time == time.Millisecond,
+		Data: data, Repeat: repeat,
+	}
+	return p, p.check()
+}
+
+func (p *Prompt) check() error {
+	if p.Size <= 0 || p.Packet <= 0 || p.Rate == 0 || len(p.Data) < p.Size && !(p.Divisible && len(p.Data) > 0) {
+		return ErrPrompt
+	}
+	return nil
 }
 
 // ErrPrompt is of prompts that have nothing to send.
@@ -44,8 +76,8 @@ type player struct {
 // The peer sees one stream: the numbers go on from those it was sent before, and what it is relayed afterwards goes on from the last ones
 // of the prompt. Ended is called by the worker, which must not wait, when it is over for any reason. The error is ErrPrompt.
 func (l *Leg) Play(prompt *Prompt, ended func()) error {
-	if prompt.Size <= 0 || prompt.Packet <= 0 || prompt.Rate == 0 || len(prompt.Data) < prompt.Size && !(prompt.Divisible && len(prompt.Data) > 0) {
-		return ErrPrompt
+	if err := prompt.check(); err != nil {
+		return err
 	}
 	if prompt.Repeat == 0 {
 		ended()
@@ -60,11 +92,9 @@ func (l *Leg) Play(prompt *Prompt, ended func()) error {
 
 // StopPlaying ends the prompt that is being played, if there is one.
 func (l *Leg) StopPlaying() {
-	l.worker.do(func() {
-		if p := l.player.Load(); p != nil {
-			l.worker.endPrompt(p)
-		}
-	})
+	if p := l.player.Load(); p != nil {
+		l.worker.do(func() { l.worker.endPrompt(p) })
+	}
 }
 
 func (w *worker) beginPrompt(p *player) {

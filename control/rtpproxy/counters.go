@@ -2,9 +2,9 @@ package rtpproxy
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,9 +40,10 @@ const (
 // counters are safe for concurrent use.
 type counters struct {
 	all [counterCount]atomic.Uint64
-	// packets that had come when the rate was last measured, and the rate since, as a float64.
-	packets, at atomic.Int64
-	rate        atomic.Uint64
+
+	mu      sync.Mutex
+	packets uint64    // that had come
+	at      time.Time // when the rate was last asked for, or counting began
 }
 
 func (c *counters) add(which counter, n uint64) { c.all[which].Add(n) }
@@ -68,8 +69,11 @@ func (d *Dispatcher) Ended(e *call.Ended) {
 	for i := range e.Pairs {
 		p := &e.Pairs[i]
 		c.add(countDestroyed, 1)
-		if e.Why != call.ReasonDeleted && e.Why != call.ReasonShutdown {
+		if e.Why.TimedOut() {
 			c.add(countTimeout, 1)
+			if p.Notify.Socket != "" {
+				d.cfg.Notifier.tell(p.Notify)
+			}
 		}
 		c.add(countDuration, uint64(max(0, time.Since(p.Created).Milliseconds())))
 		var rtp, rtcp int // sides that have sent any
@@ -100,14 +104,15 @@ func (d *Dispatcher) Ended(e *call.Ended) {
 
 func received(s *media.Stats) uint64 { return s.In.Packets + s.Kernel.Packets }
 
-// measure takes the rate of packets since the last call.
-func (c *counters) measure(plane *media.Plane, now time.Time) {
-	t := plane.Totals()
-	n := int64(arrived(&t))
-	before, at := c.packets.Swap(n), c.at.Swap(now.UnixNano())
-	if at != 0 && now.UnixNano() > at {
-		c.rate.Store(math.Float64bits(float64(n-before) / (float64(now.UnixNano()-at) / 1e9)))
-	}
+// rate measures packets per second since it was last asked for.
+func (c *counters) rate(t *media.Totals) float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, now := arrived(t), time.Now()
+	passed := now.Sub(c.at)
+	r := float64(n-c.packets) / max(passed.Seconds(), 1e-3)
+	c.packets, c.at = n, now
+	return r
 }
 
 // arrived returns the packets that have come to the plane, and been relayed or not.
@@ -152,9 +157,7 @@ var statCounters = []struct {
 	{"rtpa_ndups", nothing},
 	{"rtpa_nlost", own(countStreamsLost)},
 	{"rtpa_perrs", plane(func(t *media.Totals) uint64 { return t.Drops.Errors() })},
-	{"pps_in", func(c *counters, _ *media.Totals) string {
-		return fmt.Sprintf("%f", math.Float64frombits(c.rate.Load()))
-	}},
+	{"pps_in", func(c *counters, t *media.Totals) string { return fmt.Sprintf("%f", c.rate(t)) }},
 }
 
 func own(which counter) func(*counters, *media.Totals) string {

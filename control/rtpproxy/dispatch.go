@@ -12,6 +12,7 @@ import (
 	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/cookie"
 	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/recording"
 )
 
 // Config are the settings of a Dispatcher.
@@ -21,7 +22,10 @@ type Config struct {
 	// TTL is how long a session without packets or commands lives, and SetupTTL the same before it is answered; 0: as configured for
 	// calls, and the former.
 	TTL, SetupTTL time.Duration
-	Log           *slog.Logger // nil: none
+	Notifier      *Notifier            // nil: nobody may be notified
+	Recordings    *recording.Directory // nil: nothing is recorded
+	Prompts       *Prompts             // nil: nothing is played
+	Log           *slog.Logger         // nil: none
 }
 
 // Dispatcher executes commands, whatever socket they came by. It is safe for concurrent use.
@@ -54,25 +58,24 @@ func New(cfg Config) *Dispatcher {
 		cfg.SetupTTL = cfg.TTL
 	}
 	has := func(name string) bool { return cfg.Plane.HasFamily(name, 4) || cfg.Plane.HasFamily(name, 6) }
-	return &Dispatcher{
+	d := &Dispatcher{
 		cfg: cfg, calls: cfg.Calls, bridged: has(external) && has(internal), cache: cookie.New(time.Now), names: newResolver(),
 		log: cfg.Log, startedAt: time.Now(),
 	}
+	d.counters.at = d.startedAt
+	return d
 }
 
-// Run keeps the reply cache young and measures rates until ctx ends.
+// Run keeps the reply cache young until ctx ends.
 func (d *Dispatcher) Run(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(cookie.Life)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			d.counters.measure(d.cfg.Plane, now)
-			if now.Unix()%int64(cookie.Life/time.Second) == 0 {
-				d.cache.Expire()
-			}
+		case <-tick.C:
+			d.cache.Expire()
 		}
 	}
 }
@@ -173,6 +176,17 @@ func (d *Dispatcher) run(from Client, c *Command) (string, error) {
 		return d.delete(c)
 	case Query:
 		return d.query(c)
+	case Play:
+		return d.play(c)
+	case Stop:
+		key := c.key()
+		return "0", d.calls.StopPair(&key)
+	case Record:
+		return d.record(c)
+	case Copy:
+		return d.copyTo(c)
+	case NoRecord:
+		return d.noRecord(c)
 	case Info:
 		return d.info(c)
 	case Stats:
@@ -193,7 +207,8 @@ var features = map[string]bool{
 }
 
 func (d *Dispatcher) feature(date string) string {
-	if features[date] {
+	const notification = "20081224"
+	if features[date] || date == notification && d.cfg.Notifier.enabled() {
 		return "1"
 	}
 	return "0"

@@ -20,7 +20,7 @@ func (d *Dispatcher) signal(from Client, c *Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, _, ok := c.notify(); ok {
+	if _, _, ok := c.notify(); ok && !d.cfg.Notifier.enabled() {
 		return "", codeNotify
 	}
 	step := d.calls.AnswerPair
@@ -46,7 +46,13 @@ func (d *Dispatcher) request(from Client, c *Command) (*call.PairRequest, error)
 		if err != nil {
 			return nil, codeURL
 		}
-		req.Notify = call.Notify{Socket: socket, Tag: text}
+		if d.cfg.Notifier.enabled() {
+			if full := d.cfg.Notifier.find(socket, from.From.Addr()); full != "" {
+				req.Notify = call.Notify{Socket: full, Tag: text}
+			} else {
+				d.log.Warn("a notification socket is not permitted and is ignored; name it with --rtpproxy-notify", "call", c.CallID, "socket", socket)
+			}
+		}
 	}
 	m, err := parseModifiers(c.Modifiers, d.bridged)
 	if err != nil {
@@ -63,7 +69,8 @@ func (d *Dispatcher) request(from Client, c *Command) (*call.PairRequest, error)
 
 // apply puts modifiers into a request.
 func (d *Dispatcher) apply(req *call.PairRequest, m *modifiers) (err error) {
-	req.Asymmetric, req.Relearn, req.Weak, req.NewPort, req.PayloadTypes = m.asymmetric, m.symmetric, m.weak, m.newPort, m.codecs
+	req.Asymmetric, req.Relearn, req.Weak, req.NewPort = m.asymmetric, m.symmetric, m.weak, m.newPort
+	req.PayloadTypes, req.PacketTime = m.codecs, m.ptime
 	for i, side := range m.sides {
 		req.Interfaces[i] = internal
 		if side == 'E' {

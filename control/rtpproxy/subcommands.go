@@ -57,7 +57,19 @@ func (d *Dispatcher) subcommand(c *Command, req *call.PairRequest, words []strin
 			return port(done.Told), nil
 		}, nil
 	}
-	return nil, codeSub
+	return d.mirror(c, words)
+}
+
+// mirror reads C, which has the session hear another one.
+func (d *Dispatcher) mirror(c *Command, words []string) (subcommand, error) {
+	const wanted = 4
+	if c.Op != Update || c.To.Text == "" || len(words) != wanted || !strings.EqualFold(words[0], "c") {
+		return nil, codeSub
+	}
+	from, to := ParseTag(words[2]), ParseTag(words[3])
+	key := c.key()
+	source := call.PairKey{CallID: words[1], FromTag: from.Text, Number: from.Number, ToTag: to.Text, ToNumber: to.Number}
+	return func() (string, error) { return "", d.calls.MirrorPair(&key, &source) }, nil
 }
 
 // parseChange reads what S sets.
