@@ -230,7 +230,7 @@ func (d *Dispatcher) info(c *Command) (string, error) {
 	text := fmt.Sprintf("sessions created: %d\nactive sessions: %d\nactive streams: %d\npackets received: %d\npackets transmitted: %d\n",
 		created, active, 2*active, arrived(&t), relayed(&t)+t.Played)
 	if load {
-		text += fmt.Sprintf("average load: %f\n", processLoad(time.Since(d.startedAt)))
+		text += fmt.Sprintf("average load: %f\n", d.load())
 	}
 	return text, nil
 }

@@ -38,6 +38,7 @@ type Dispatcher struct {
 	counters  counters
 	log       *slog.Logger
 	startedAt time.Time
+	startTime time.Duration // of processors, for the process
 }
 
 // The logical interfaces that the modifiers e and i stand for.
@@ -60,7 +61,7 @@ func New(cfg Config) *Dispatcher {
 	has := func(name string) bool { return cfg.Plane.HasFamily(name, 4) || cfg.Plane.HasFamily(name, 6) }
 	d := &Dispatcher{
 		cfg: cfg, calls: cfg.Calls, bridged: has(external) && has(internal), cache: cookie.New(time.Now), names: newResolver(),
-		log: cfg.Log, startedAt: time.Now(),
+		log: cfg.Log, startedAt: time.Now(), startTime: processTime(),
 	}
 	d.counters.at = d.startedAt
 	return d

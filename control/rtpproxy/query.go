@@ -86,11 +86,16 @@ func (d *Dispatcher) query(c *Command) (string, error) {
 	return strings.Join(items, " ") + d.follow(c, subs), nil
 }
 
-// processLoad returns the share of the host's processors, from 0 to 1, that the process has had since it started.
-func processLoad(since time.Duration) float64 {
+// processTime returns how long processors have worked for this process.
+func processTime() time.Duration {
 	var use unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &use) != nil || since <= 0 {
+	if unix.Getrusage(unix.RUSAGE_SELF, &use) != nil {
 		return 0
 	}
-	return float64(use.Utime.Nano()+use.Stime.Nano()) / float64(since.Nanoseconds())
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+// load returns how many processors this process has kept busy since the dispatcher was made.
+func (d *Dispatcher) load() float64 {
+	return (processTime() - d.startTime).Seconds() / max(time.Since(d.startedAt).Seconds(), 1e-3)
 }

@@ -43,13 +43,13 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 	if change != nil {
 		change(&s)
 	}
-	address := func(ip string, low uint16) []media.Address {
-		return []media.Address{{IP: netip.MustParseAddr(ip), PortMin: low, PortMax: low + 199}}
+	address := func(ip string) []media.Address {
+		return []media.Address{{IP: netip.MustParseAddr(ip), PortMin: 28000, PortMax: 29999}}
 	}
-	interfaces := []media.Interface{{Name: "default", Addresses: append(address("127.0.0.1", 44000), address("::1", 44000)...)}}
+	interfaces := []media.Interface{{Name: "default", Addresses: append(address("127.0.0.1"), address("::1")...)}}
 	if s.bridged {
 		interfaces = append(interfaces,
-			media.Interface{Name: "internal", Addresses: address("127.0.0.2", 44200)}, media.Interface{Name: "external", Addresses: address("127.0.0.3", 44400)})
+			media.Interface{Name: "internal", Addresses: address("127.0.0.2")}, media.Interface{Name: "external", Addresses: address("127.0.0.3")})
 	}
 	plane, err := media.New(media.Config{Interfaces: interfaces, Workers: 1, Quarantine: -1})
 	if err != nil {
