@@ -52,6 +52,16 @@ func (c *Call) own(fn func(*Call) error) (gone bool, err error) {
 	return false, fn(c)
 }
 
+// heedClient notes who makes the call, and whom to tell of a timeout in its place.
+func (c *Call) heedClient(client, callback netip.Addr) {
+	if !c.client.IsValid() {
+		c.client = client
+	}
+	if callback.IsValid() {
+		c.callback = callback
+	}
+}
+
 // signalled notes that a command reached the call and sets its timer anew.
 func (c *Call) signalled() {
 	c.lastSignal = time.Now()

@@ -1,11 +1,13 @@
 package call
 
 import (
+	"cmp"
 	crand "crypto/rand"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -259,4 +261,24 @@ func (m *Manager) calls() []*Call {
 		s.mu.RUnlock()
 	}
 	return calls
+}
+
+// Age is a call and when it was made.
+type Age struct {
+	CallID  string
+	Created time.Time
+}
+
+// Ages returns at most limit calls, the newest first.
+func (m *Manager) Ages(limit int) []Age {
+	calls := m.calls()
+	slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(b.serial, a.serial) })
+	ages := make([]Age, 0, min(limit, len(calls)))
+	for _, c := range calls[:min(limit, len(calls))] {
+		_, _ = c.own(func(c *Call) error {
+			ages = append(ages, Age{c.id, c.created})
+			return nil
+		})
+	}
+	return ages
 }

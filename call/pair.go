@@ -51,6 +51,7 @@ type Notify struct{ Socket, Tag string }
 type PairRequest struct {
 	PairKey
 	Language Language
+	Client   netip.Addr // where the command came from, if that is known
 	// Remote is where the side is. With port 0 or an unspecified address it is not known yet; its family counts all the same.
 	Remote netip.AddrPort
 	Type   string // of the medium; empty: audio
@@ -104,6 +105,7 @@ func (m *Manager) signalPair(req *PairRequest, offer bool) (done Placed, err err
 			return err
 		}
 		c.deleteAt = time.Time{} // whoever signals again wants the call to live
+		c.heedClient(req.Client, netip.Addr{})
 		d.commit()
 		c.signalled()
 		return nil

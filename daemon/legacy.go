@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 
@@ -12,8 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/control/mediaproxy"
 	"github.com/weir-media/weir/control/rtpproxy"
 	"github.com/weir-media/weir/control/socket"
+	"github.com/weir-media/weir/control/xmlrpc"
 	"github.com/weir-media/weir/recording"
 )
 
@@ -26,6 +29,9 @@ type legacyOptions struct {
 	Notify       []string
 	Recordings   string
 	Prompts      string
+	TCP          []string // of rtpengine's --listen-tcp
+	URL          string
+	Format       int
 }
 
 // The values of --listen-udp-replies.
@@ -41,6 +47,9 @@ func (o *legacyOptions) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&o.RTPproxy, "listen-rtpproxy", nil,
 		"udp:[ADDRESS:]PORT, tcp:[ADDRESS:]PORT, unix:PATH (a connection per command) or cunix:PATH (kept open) for the RTPproxy protocol; repeatable")
 	fs.StringArrayVarP(&o.UDP, "listen-udp", "u", nil, "[ADDRESS:]PORT for what rtpengine serves of the RTPproxy protocol; repeatable")
+	fs.StringArrayVarP(&o.TCP, "listen-tcp", "l", nil, "[ADDRESS:]PORT for the protocol of OpenSER's mediaproxy module; repeatable")
+	fs.StringVarP(&o.URL, "b2b-url", "b", "", "URL that is called by XML-RPC when a call has timed out; %% for its host is who made the call")
+	fs.IntVarP(&o.Format, "xmlrpc-format", "x", 0, "what is called: 0 as SEMS has it, 1 with the call-id, 2 as Kamailio has it")
 	fs.StringVar(&o.Dialect, "listen-udp-replies", dialectPeer, "replies on --listen-udp: those of rtpengine, or the whole protocol of rtpproxy")
 	fs.StringArrayVar(&o.Notify, "rtpproxy-notify", nil, "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT (the sender of a command) that may be told of timeouts; repeatable")
 	fs.StringVar(&o.Recordings, "rtpproxy-recording-dir", "", "directory for what R and C of the RTPproxy protocol record")
@@ -55,6 +64,9 @@ func (o *legacyOptions) check() error {
 	case o.SetupTimeout < 0:
 		return fmt.Errorf("--rtpproxy-setup-timeout %d is negative", o.SetupTimeout)
 	}
+	if _, err := o.caller(nil); err != nil {
+		return err
+	}
 	for _, text := range o.RTPproxy {
 		if _, _, err := rtpproxySocket(text); err != nil {
 			return err
@@ -63,8 +75,24 @@ func (o *legacyOptions) check() error {
 	return nil
 }
 
+// caller returns what calls the URL; nil when there is none.
+func (o *legacyOptions) caller(log *slog.Logger) (*xmlrpc.Caller, error) {
+	format := xmlrpc.Format(o.Format)
+	switch {
+	case !format.Valid():
+		return nil, fmt.Errorf("--xmlrpc-format %d is none of 0, 1, 2", o.Format)
+	case o.URL == "":
+		return nil, nil
+	}
+	c, err := xmlrpc.New(o.URL, format, log)
+	if err != nil {
+		return nil, fmt.Errorf("--b2b-url: %w", err)
+	}
+	return c, nil
+}
+
 // used tells whether any socket is asked for.
-func (o *legacyOptions) used() bool { return len(o.RTPproxy)+len(o.UDP) > 0 }
+func (o *legacyOptions) used() bool { return len(o.RTPproxy)+len(o.UDP)+len(o.TCP) > 0 }
 
 // rtpproxySocket splits a socket into its kind and its place.
 func rtpproxySocket(text string) (kind, place string, err error) {
@@ -95,8 +123,10 @@ type legacyWay struct {
 
 // legacy are the older control languages as they run.
 type legacy struct {
-	ways     []legacyWay
-	rtpproxy *rtpproxy.Dispatcher // made after the sockets, which serve only then
+	ways       []legacyWay
+	rtpproxy   *rtpproxy.Dispatcher // made after the sockets, which serve only then
+	mediaproxy *mediaproxy.Dispatcher
+	caller     *xmlrpc.Caller // nil: nobody is told of timeouts
 
 	notifier   *rtpproxy.Notifier
 	recordings *recording.Directory // nil: there is none
@@ -137,6 +167,19 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 		default:
 			err = l.stream("rtpproxy   "+kind+" "+place, kind == "unix")(socket.ListenUnix(place, purpose, d.log))
 		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, text := range o.TCP {
+		err := eachAddress("--listen-tcp", text, func(a netip.AddrPort) error {
+			s, err := socket.ListenTCP(a, socket.Purpose{Language: "mediaproxy", Option: "--listen-tcp"}, d.log)
+			if err != nil {
+				return err
+			}
+			l.ways = append(l.ways, legacyWay{"mediaproxy tcp " + a.String(), func(ctx context.Context) error { return l.mediaproxy.Serve(ctx, s) }, s})
+			return nil
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -193,13 +236,18 @@ func (l *legacy) open(d *Daemon) (err error) {
 		Calls: d.calls, Plane: d.plane, SetupTTL: seconds(o.SetupTimeout), Log: d.log,
 		Notifier: l.notifier, Recordings: l.recordings, Prompts: l.prompts,
 	})
-	return nil
+	l.mediaproxy = mediaproxy.New(mediaproxy.Config{Calls: d.calls, Plane: d.plane, Version: d.version, Log: d.log})
+	l.caller, err = o.caller(d.log)
+	return err
 }
 
 // run serves until ctx ends.
 func (l *legacy) run(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { l.rtpproxy.Run(ctx); return nil })
 	group.Go(func() error { l.notifier.Run(ctx); return nil })
+	if l.caller != nil {
+		group.Go(func() error { l.caller.Run(ctx); return nil })
+	}
 	for _, w := range l.ways {
 		group.Go(func() error { return w.serve(ctx) })
 	}
@@ -222,4 +270,7 @@ func (l *legacy) close() error {
 // ended passes on that a call or a part of it has ended.
 func (d *Daemon) ended(e *call.Ended) {
 	d.legacy.rtpproxy.Ended(e)
+	if d.legacy.caller != nil {
+		d.legacy.caller.Ended(e)
+	}
 }

@@ -165,7 +165,7 @@ func (d *Dispatcher) execute(from *Client, dict ngproto.Dict) (reply *ngproto.Re
 	if err != nil {
 		return d.failure(err, dict.Text("call-id"), dict.Text("command"))
 	}
-	command = req.Command
+	command, req.Client = req.Command, from.addr
 	d.meetStrangers(req)
 	if err := ngproto.Check(req); err != nil {
 		return d.failure(err, req.CallID, string(req.Command))

@@ -157,7 +157,7 @@ func (d *Dispatcher) failure(from Client, c *Command, err error, text string) st
 		d.log.Warn("command failed", "call", c.CallID, "code", code.Error(), "err", err, "command", strings.TrimSpace(text))
 	}
 	if from.Peer {
-		return peerFailure(c)
+		code = peerError
 	}
 	return code.Error() + "\n"
 }

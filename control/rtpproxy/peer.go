@@ -16,8 +16,8 @@ import (
 // peerFeatures are the dates of capabilities that rtpengine has.
 var peerFeatures = map[string]bool{"20040107": true, "20050322": true, "20060704": true}
 
-// peerFailure is the one error there is.
-func peerFailure(*Command) string { return codeDelete.Error() + "\n" }
+// peerError is the one error there is.
+const peerError = codeDelete
 
 func (d *Dispatcher) runPeer(from Client, c *Command) (string, error) {
 	// The call-id may have the branch of the request behind it, which tells nothing that the tags do not.
@@ -33,7 +33,7 @@ func (d *Dispatcher) runPeer(from Client, c *Command) (string, error) {
 		}
 		return "0", nil
 	case Update, Lookup:
-		return d.signalPeer(c)
+		return d.signalPeer(from, c)
 	case Delete:
 		// The whole call, with the delay that is configured.
 		_, err := d.calls.Delete(&call.DeleteRequest{CallID: c.CallID, FromTag: c.From.Text, ToTag: c.To.Text, Fast: true})
@@ -44,8 +44,8 @@ func (d *Dispatcher) runPeer(from Client, c *Command) (string, error) {
 	return "", codeUnknown
 }
 
-func (d *Dispatcher) signalPeer(c *Command) (string, error) {
-	req := &call.PairRequest{PairKey: c.key(), Language: call.RTPproxy, TTL: d.cfg.TTL, SetupTTL: d.cfg.SetupTTL}
+func (d *Dispatcher) signalPeer(from Client, c *Command) (string, error) {
+	req := &call.PairRequest{PairKey: c.key(), Language: call.RTPproxy, Client: from.From.Addr(), TTL: d.cfg.TTL, SetupTTL: d.cfg.SetupTTL}
 	addr, err := netip.ParseAddr(c.Words[2])
 	port, portErr := strconv.ParseUint(c.Words[3], 10, 16)
 	if err != nil || portErr != nil || c.From.Number == 0 {

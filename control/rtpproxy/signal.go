@@ -40,7 +40,7 @@ func (d *Dispatcher) signal(from Client, c *Command) (string, error) {
 
 // request says U or L in the terms of the call model.
 func (d *Dispatcher) request(from Client, c *Command) (*call.PairRequest, error) {
-	req := &call.PairRequest{PairKey: c.key(), Language: call.RTPproxy, TTL: d.cfg.TTL, SetupTTL: d.cfg.SetupTTL}
+	req := &call.PairRequest{PairKey: c.key(), Language: call.RTPproxy, Client: from.From.Addr(), TTL: d.cfg.TTL, SetupTTL: d.cfg.SetupTTL}
 	if socket, tag, ok := c.notify(); ok {
 		text, err := url.PathUnescape(tag)
 		if err != nil {
