@@ -2,10 +2,12 @@ package rtpproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,7 +196,7 @@ func send(conn net.Conn, notice string) error {
 	var one [1]byte
 	_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
 	if _, err := conn.Read(one[:]); err != nil {
-		if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() {
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 	}

@@ -147,7 +147,7 @@ func TestVectors(t *testing.T) {
 		{"Ur c 192.0.2.10 10000 f", "E16"}, {"Urx c 192.0.2.10 10000 f", "E16"}, {"Ur{default} c 192.0.2.10 10000 f", "E16"},
 		{"Ul192.0.2.99 c 192.0.2.10 10000 f", "E31"}, {"Ul[1:2:3:4:5] c 192.0.2.10 10000 f", "E31"}, {"Ul{nowhere} c 192.0.2.10 10000 f", "E31"},
 		{"Ur[1:2:3:4:5] c 192.0.2.10 10000 f", "E32"},
-		{"Ue c 192.0.2.10 10000 f", "E11"}, {"Ui c 192.0.2.10 10000 f", "E12"}, {"Ugarbage c 192.0.2.10 10000 f", "E35"}, {"Lq c 192.0.2.10 10000 f t", "E35"},
+		{"Uwe c 192.0.2.10 10000 f", "E11"}, {"Ui c 192.0.2.10 10000 f", "E12"}, {"Ugarbage c 192.0.2.10 10000 f", "E35"}, {"Lq c 192.0.2.10 10000 f t", "E35"},
 		{"U6 c 2001:db8::1 10000 f", "E36"}, {"U c5 bad.addr 100 f", "E37"}, {"U c5 192.0.2.1 abc f", "E37"}, {"U c5 192.0.2.1 65536 f", "E37"},
 		{"U c5 192.0.2.1 -1 f", "E37"}, {"U6 c5 192.0.2.1 1 f", "E37"}, {"U c5 2001:db8::1 1 f", "E37"},
 		{"U c 192.0.2.1 1 f1 t1 unix:/tmp/x tag", "E75"}, {"U c 192.0.2.1 1 f1 unix:/tmp/x tag", "E75"}, {"U c 192.0.2.1 1 f1 unix:/tmp/x %2", "E10"},
@@ -172,7 +172,7 @@ func TestVectors(t *testing.T) {
 
 		{"P5 c2 /nofile default fa;1 tb;1", "E60"}, {"P5 c2 /nofile session fa;1 tb;1", "E35"}, {"Px c2 /nofile 0 fa;1", "E17"}, {"P nope x 0 f", "E50"},
 		{"S c f t", "0"}, {"S nope f t", "E50"}, {"Sx c f", "E2"},
-		{"R c fa tb", "E50"}, {"R c2 fa tb", "E50"}, {"Rs c f t", "E50"}, {"Rp c f t", "E6"}, {"Rx c f t", "E7"}, {"N c f", "E50"}, {"Na c f", "E50"}, {"Nx c f", "E7"}, {"Nax c f", "E6"},
+		{"R c fa tb", "E50"}, {"R c2 fa tb", "E50"}, {"Rs c f t", "E50"}, {"Rp c f t", "E6"}, {"Rx c f t", "E7"}, {"N c f", "E50"}, {"Na c f", "E50"}, {"Nx c f", "E7"}, {"Naq c f", "E6"},
 		{"C c2 default fa;1 tb;1", "E65"}, {"C c2 default fa tb", "E50"}, {"Cp c f f t", "E65"}, {"Cx c f f t", "E7"}, {"C c udp:192.0.2.1 f t", "E65"}, {"C nope f f t", "E50"},
 		{"G", ""}, {"G nonsense", "E68"}, {"Gx", "E9"}, {"Gx nsess_created", "E9"},
 		{"Ix", "E18"}, {"Xx", "E2"},
