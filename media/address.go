@@ -13,7 +13,7 @@ func (p *Plane) OpenPairAt(local netip.Addr, affinity string) (rtp, rtcp *Leg, e
 		if h.ip != local {
 			continue
 		}
-		if rtp, rtcp, err = p.openOn(h, p.workerFor(affinity)); !errors.Is(err, ErrNoPorts) {
+		if rtp, rtcp, err = p.openOn(h, affinity); !errors.Is(err, ErrNoPorts) {
 			break
 		}
 	}

@@ -80,7 +80,7 @@ func TestStreamOfTheWantedPacketTimeMayGoToTheKernel(t *testing.T) {
 	a, b := legs[0], legs[1]
 	settings := Settings{Signalled: peerOf(0), Learning: LearnOff, PacketTime: 20 * time.Millisecond, Sinks: []Sink{{RTP: b}}}
 	a.Apply(settings)
-	needs := func() string { p := a.plan.Load(); return a.needs(p, &p.Sinks[0]) }
+	needs := func() string { return a.needs(a.plan.Load()) }
 	for i := range uint16(fitting) {
 		if why := needs(); why != needsPackets {
 			t.Fatalf("after %d packets: %q", i, why)

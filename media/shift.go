@@ -10,13 +10,6 @@ import (
 	"github.com/weir-media/weir/rtp"
 )
 
-// Shift moves the numbers of a stream of RTP, so that it goes on where another one has stopped. The zero value changes nothing.
-type Shift struct {
-	SSRC      uint32 // by exclusive or
-	Sequence  uint16 // added
-	Timestamp uint32 // added
-}
-
 // apply changes an RTP packet in place.
 func (s Shift) apply(packet []byte) {
 	binary.BigEndian.PutUint16(packet[2:], binary.BigEndian.Uint16(packet[2:])+s.Sequence)

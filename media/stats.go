@@ -68,6 +68,7 @@ func (l *Leg) Stats() Stats {
 		st.Plane = PlaneKernel
 	}
 	st.LastKernel = st.Kernel.LastSeen
+	st.Drops[DropBlocked] += st.Kernel.Blocked
 	st.Refused = st.Drops[DropForeign] + st.Kernel.Refused
 	st.Errors = st.Drops.Errors()
 	// The kernel counts a packet that userspace relayed meanwhile as a gap.
@@ -121,6 +122,7 @@ func (t *Totals) add(l *Leg) {
 	kernel := l.kernel.sum()
 	t.Kernel.add(Counts{Packets: kernel.Packets, Bytes: kernel.Bytes})
 	t.Refused += kernel.Refused + c.drops[DropForeign].Load()
+	t.Drops[DropBlocked] += kernel.Blocked
 	for i := range t.Drops {
 		t.Drops[i] += c.drops[i].Load()
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/weir-media/weir/rtp"
 )
 
-// Tap takes copies of the datagrams of legs. Its method is called by workers, several at a time, and must neither wait nor keep
-// anything of what it is given.
+// Tap takes copies of the datagrams of legs. Its method is called by workers, and for what the kernel relays by the reader of its copies,
+// several at a time. It must neither wait nor keep anything of what it is given.
 type Tap interface {
 	Packet(p *TapPacket)
 }
@@ -31,10 +31,14 @@ type TapPacket struct {
 // tap gives copies of a datagram away. It is one of the worker's own, so that nothing is allocated for it.
 func (w *worker) tap(taps []Tap, p TapPacket) {
 	w.tapped = p
-	for _, t := range taps {
-		t.Packet(&w.tapped)
-	}
+	give(taps, &w.tapped)
 	w.tapped.Data = nil
+}
+
+func give(taps []Tap, p *TapPacket) {
+	for _, t := range taps {
+		t.Packet(p)
+	}
 }
 
 // tapReceived gives copies of what has come to a leg away.

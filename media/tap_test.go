@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/weir-media/weir/fastpath"
 	"github.com/weir-media/weir/rtp"
 )
 
@@ -61,37 +62,82 @@ func TestTapsGetWhatComesAndWhatIsSent(t *testing.T) {
 	}
 }
 
-func TestTappedFlowStaysInUserspace(t *testing.T) {
-	for name, at := range map[string]func(a, b *Settings){
-		"what comes":   func(a, _ *Settings) { a.Taps.Received = []Tap{new(ear)} },
-		"what is sent": func(_, b *Settings) { b.Taps.Sent = []Tap{new(ear)} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			kernel := newFakeKernel()
-			r := newRig(t, func(c *Config) { c.FastPath = kernel })
-			alice, bob := newPhone(t, loopback4), newPhone(t, loopback4)
-			a, _ := r.pair(4, "call")
-			b, _ := r.pair(4, "call")
-			as, bs := Settings{Signalled: alice.addr()}, Settings{Signalled: bob.addr()}
-			bridge(a, nil, as, b, nil, bs)
-			for range confirmations {
-				bob.wants(b, alice.rtp(a))
-				alice.wants(a, bob.rtp(b))
-			}
-			installed := func() bool { _, ok := kernel.flow(a); return ok }
-			r.until("the flow is installed", installed)
-			at(&as, &bs)
-			bridge(a, nil, as, b, nil, bs)
-			if installed() {
-				t.Error("the flow is in the kernel while it is tapped")
-			}
-			if st := a.Stats(); st.Why != whyUserspace+": "+needsTap {
-				t.Errorf("it is not in the kernel because %q", st.Why)
-			}
-			bridge(a, nil, Settings{Signalled: alice.addr()}, b, nil, Settings{Signalled: bob.addr()})
-			r.until("the flow is installed again", installed)
-		})
+// talking returns a rig whose kernel has the flow from a to b.
+func talking(t *testing.T) (r *rig, kernel *fakeKernel, apply func(as, bs Settings), a, b *Leg) {
+	kernel = newFakeKernel()
+	r = newRig(t, func(c *Config) { c.FastPath = kernel })
+	alice, bob := newPhone(t, loopback4), newPhone(t, loopback4)
+	a, _ = r.pair(4, "call")
+	b, _ = r.pair(4, "call")
+	apply = func(as, bs Settings) {
+		as.Signalled, bs.Signalled = alice.addr(), bob.addr()
+		bridge(a, nil, as, b, nil, bs)
 	}
+	apply(Settings{}, Settings{})
+	for range confirmations {
+		bob.wants(b, alice.rtp(a))
+		alice.wants(a, bob.rtp(b))
+	}
+	r.until("the flow is installed", func() bool { _, ok := kernel.flow(a); return ok })
+	return r, kernel, apply, a, b
+}
+
+func TestKernelGivesCopiesOfWhatComes(t *testing.T) {
+	r, kernel, apply, a, _ := talking(t)
+	tap := new(ear)
+	apply(Settings{Taps: Taps{Received: []Tap{tap}}}, Settings{})
+	r.until("the flow has a tap", func() bool { f, ok := kernel.flow(a); return ok && f.Taps.All })
+	peer := a.Stats().Source
+	for _, data := range [][]byte{rtpPacket(9), receiverReport(7)} {
+		kernel.tap(fastpath.TappedPacket{Local: a.Local(), Source: peer, When: 5, Data: data})
+	}
+	kernel.tap(fastpath.TappedPacket{Local: peer, Source: peer, Data: rtpPacket(1)}) // of a leg that has gone
+	got := tap.heard()
+	if len(got) != 2 || !bytes.Equal(got[0].Data, rtpPacket(9)) || got[0].At != 5 || got[0].From != peer || got[0].To != a.Local() || got[0].RTCP || !got[1].RTCP {
+		t.Errorf("heard %+v", got)
+	}
+	apply(Settings{}, Settings{})
+	r.until("the flow has no tap", func() bool { f, ok := kernel.flow(a); return ok && !f.Taps.All })
+}
+
+func TestTapOfWhatIsSentKeepsAFlowInUserspace(t *testing.T) {
+	r, kernel, apply, a, _ := talking(t)
+	apply(Settings{}, Settings{Taps: Taps{Sent: []Tap{new(ear)}}})
+	if _, ok := kernel.flow(a); ok {
+		t.Error("the flow is in the kernel while it is tapped")
+	}
+	if st := a.Stats(); st.Why != whyUserspace+": "+needsTap {
+		t.Errorf("it is not in the kernel because %q", st.Why)
+	}
+	apply(Settings{}, Settings{})
+	r.until("the flow is installed again", func() bool { _, ok := kernel.flow(a); return ok })
+}
+
+func TestFlowReturnsToTheKernelAfterAPrompt(t *testing.T) {
+	r, kernel, _, a, b := talking(t)
+	before, _ := kernel.flow(a)
+	if err := b.Play(alawPrompt(3, -1), func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := kernel.flow(a); ok {
+		t.Error("the flow is in the kernel while a prompt is played")
+	}
+	if st := a.Stats(); st.Why != whyUserspace+": "+needsPrompt {
+		t.Errorf("it is not in the kernel because %q", st.Why)
+	}
+	r.until("the prompt is heard", func() bool { return r.Totals().Played > 2 })
+	b.StopPlaying()
+	r.until("the prompt has ended", func() bool { return a.Stats().Why == whyUserspace+": "+needsSplice })
+	w := a.worker
+	w.do(func() { // a packet of the peer
+		w.current = a
+		w.relay(a, rtpPacket(100), a.peer.Load().source.addr)
+		w.flush()
+	})
+	r.until("the flow is installed with the shift", func() bool {
+		f, ok := kernel.flow(a)
+		return ok && f.Shift.Sequence != 0 && f.Shift.SSRC == 0 && f.To == before.To
+	})
 }
 
 func TestTapQueueHoldsPacketsUpToItsLimit(t *testing.T) {

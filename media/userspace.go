@@ -5,26 +5,27 @@ const (
 	needsTap     = "tapped"
 	needsPrompt  = "a prompt is played"
 	needsSplice  = "a prompt has ended"
-	needsShift   = "numbers are shifted"
 	needsPackets = "packet time is changed"
 )
 
-// needs tells why the packets from a leg to a hearer must pass userspace, empty when they need not. It is the one place that says so
-// of taps, prompts, shifts and packet times.
-func (l *Leg) needs(p *plan, sink *Sink) string {
-	to := sink.RTP
-	sp, join := to.plan.Load(), to.splice.Load()
+// needs tells why the packets of the peer must pass userspace whoever hears them, empty when they need not.
+func (l *Leg) needs(p *plan) string {
+	if p.Kind == RTP && p.PacketTime != 0 && !l.fits.Load() {
+		return needsPackets
+	}
+	return ""
+}
+
+// needsToSend tells why packets for the peer must pass userspace, empty when they need not.
+func (l *Leg) needsToSend(p *plan) string {
+	join := l.splice.Load()
 	switch {
-	case len(p.Taps.Received) > 0, sp != nil && len(sp.Taps.Sent) > 0:
+	case p != nil && len(p.Taps.Sent) > 0:
 		return needsTap
-	case to.player.Load() != nil:
+	case l.player.Load() != nil:
 		return needsPrompt
 	case join != nil && join.found.Load() == nil:
 		return needsSplice
-	case sink.Shift != Shift{}:
-		return needsShift
-	case p.PacketTime != 0 && !l.fits.Load():
-		return needsPackets
 	}
 	return ""
 }

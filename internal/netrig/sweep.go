@@ -54,11 +54,18 @@ func remove(name string) error {
 			return fmt.Errorf("end process %d of %s: %w", pid, name, err)
 		}
 	}
+	return unname(name)
+}
+
+// unname gives the name of a namespace back.
+func unname(name string) error {
 	err := netns.DeleteNamed(name)
 	if errors.Is(err, unix.EINVAL) { // a name that was never mounted
 		err = os.Remove(filepath.Join(namesDir, name))
 	}
-	if errors.Is(err, os.ErrNotExist) { // another process sweeps as well
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) {
+		// Another process sweeps as well; or `ip netns add` has mounted the directory over itself since then, and the name
+		// is still in use below, where nobody can see it.
 		return nil
 	}
 	return err
