@@ -33,6 +33,7 @@ type rig struct {
 
 type setup struct {
 	bridged bool
+	plane   media.Config
 	call    call.Config
 	rtpproxy.Config
 }
@@ -51,7 +52,8 @@ func newRig(t testing.TB, change func(*setup)) *rig {
 		interfaces = append(interfaces,
 			media.Interface{Name: "internal", Addresses: address("127.0.0.2")}, media.Interface{Name: "external", Addresses: address("127.0.0.3")})
 	}
-	plane, err := media.New(media.Config{Interfaces: interfaces, Workers: 1, Quarantine: -1})
+	s.plane.Interfaces, s.plane.Workers, s.plane.Quarantine = interfaces, 1, -1
+	plane, err := media.New(s.plane)
 	if err != nil {
 		t.Fatal(err)
 	}
