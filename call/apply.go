@@ -94,6 +94,9 @@ func (p *Plan) settings(s media.Settings, party *Party, m *Media, c *Component, 
 	if rtcp && s.Kind == media.RTP {
 		s.Kind = media.RTCP
 	}
+	if m.Pair != nil && !rtcp {
+		s.Muxed, s.Sinks = true, p.portByPort(s.Sinks)
+	}
 	m.secure(&s, recrypted && s.Kind != media.Opaque) // what is not RTP has no keys, though the section may have had some
 	p.rtcp(&s, m)
 	return s

@@ -2,6 +2,7 @@ package call
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/weir-media/weir/media"
@@ -50,7 +51,7 @@ func (c *Call) states(of []*Pair) []pairState {
 	}
 	var all []pairState
 	for opener, pair := range c.plan.pairs {
-		if of != nil && !containsPair(of, pair) {
+		if of != nil && !slices.Contains(of, pair) {
 			continue
 		}
 		s := pairState{pair: pair, opener: opener.Tag}
@@ -60,15 +61,6 @@ func (c *Call) states(of []*Pair) []pairState {
 		all = append(all, s)
 	}
 	return all
-}
-
-func containsPair(list []*Pair, p *Pair) bool {
-	for _, q := range list {
-		if q == p {
-			return true
-		}
-	}
-	return false
 }
 
 // read takes the figures.
@@ -116,8 +108,10 @@ func (c *Call) ends(p *Pair, now time.Time) time.Time {
 		for _, side := range p.Sides {
 			m := c.plan.media(side)
 			last = max(last, m.lastPacket())
-			for i := range m.hearing() {
-				last = max(last, c.plan.media(m.Hears[i].Ref).lastPacket()) // a recorder is silent itself
+			for _, s := range m.hearing() {
+				if s.Added { // a recorder is silent itself
+					last = max(last, c.plan.media(s.Ref).lastPacket())
+				}
 			}
 		}
 		if heard := now.Add(last - media.Now()); last > 0 && heard.After(alive) {
@@ -211,7 +205,7 @@ func (m *Manager) AdjustPair(key *PairKey, change PairChange) error {
 		defer d.discard()
 		next := *pair
 		if change.TTL > 0 {
-			next.TTL, next.SetupTTL = change.TTL, change.TTL
+			next.TTL, next.SetupTTL, next.Signalled = change.TTL, change.TTL, time.Now()
 		}
 		if change.Other {
 			side = 1 - side

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/sdp"
 )
 
@@ -64,7 +65,6 @@ type PairRequest struct {
 
 	Weak         bool // the hold is the weak one of the side
 	Asymmetric   bool // the side is at Remote wherever it sends from
-	Relearn      bool // where the side sends from is found out anew
 	PayloadTypes []uint8
 	PacketTime   int // ms, for the other side, of the packets that this side sends; 0: as they are
 
@@ -179,11 +179,41 @@ func (p *Plan) pair(key *PairKey) (found *Pair, side int) {
 func (p *Plan) pairs(yield func(*Party, *Pair) bool) {
 	for _, party := range p.Parties {
 		for i, m := range party.Media {
-			if m.Pair != nil && m.Pair.Sides[0] == (Ref{party.ID, i}) && !yield(party, m.Pair) {
+			if m.Pair == nil || m.Pair.Sides[0] != (Ref{party.ID, i}) || !p.open(m.Pair) {
+				continue
+			}
+			if !yield(party, m.Pair) {
 				return
 			}
 		}
 	}
+}
+
+// open tells whether a pair has its ports. Other languages, which know nothing of it, may have taken them.
+func (p *Plan) open(pair *Pair) bool {
+	for _, side := range pair.Sides {
+		if m := p.media(side); m == nil || m.RTP.Leg == nil || m.RTCP.Leg == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// portByPort returns the hearers of what comes to a port for RTP as pairs have them: it leaves by the port for RTP, RTCP too. Whether the
+// parties mux is between them.
+func (p *Plan) portByPort(sinks []media.Sink) []media.Sink {
+	sinks = slices.Clone(sinks)
+	for _, pair := range p.pairs {
+		for _, side := range pair.Sides {
+			leg := p.media(side).RTP.Leg
+			for i := range sinks {
+				if sinks[i].RTP == leg {
+					sinks[i].RTCP = leg
+				}
+			}
+		}
+	}
+	return sinks
 }
 
 // sideOf returns which of the sides a media is.
@@ -234,7 +264,7 @@ func (d *draft) newPair(req *PairRequest) (*Pair, error) {
 	family := familyOf(req.Remote.Addr())
 	for i, m := range []*Media{fm, tm} {
 		d.number(m)
-		m.Type, m.Protocol = req.Type, sdp.ProtoAVP
+		m.Type, m.Protocol = strings.Clone(req.Type), sdp.ProtoAVP
 		if m.Type == "" {
 			m.Type = "audio"
 		}
@@ -313,7 +343,8 @@ func (d *draft) place(p *Pair, side int, req *PairRequest) error {
 		m.RTP.signal(netip.AddrPortFrom(addr, req.Remote.Port()))
 		m.RTCP.signal(netip.AddrPortFrom(addr, req.Remote.Port()+1))
 	}
-	if req.Relearn {
+	if party.Handling.Asymmetric && !req.Asymmetric {
+		// Only now may it be learnt where to send. Otherwise what was learnt stays, as after any message that says the same again.
 		m.RTP.Epoch++
 		m.RTCP.Epoch++
 	}

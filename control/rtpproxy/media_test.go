@@ -122,6 +122,11 @@ func TestAudioBothWays(t *testing.T) {
 	callee.says(towardsCallee)
 	r.until("the packet went nowhere", func() bool { return strings.HasSuffix(r.ask("Q c f;1"), " 3 4 6 1") })
 	r.port("U c " + caller.where() + " f;1 t;1")
+	muxed := []byte{0x80, 201, 0, 1, 9, 2, 3, 4} // RTCP at the port of RTP stays there
+	callee.send(callee.rtp, towardsCallee, muxed)
+	if got := caller.hears(caller.rtp); !bytes.Equal(got, muxed) {
+		t.Errorf("muxed RTCP: got %x", got)
+	}
 	fax := []byte{0, 1, 2, 3, 4}
 	callee.send(callee.rtp, towardsCallee, fax)
 	if got := caller.hears(caller.rtp); !bytes.Equal(got, fax) {

@@ -7,13 +7,13 @@ import (
 
 // modifiers are those of U and L.
 type modifiers struct {
-	asymmetric, symmetric bool
-	weak, newPort, ip6    bool
-	sides                 []byte // E or I, as they came
-	ptime                 int    // ms; 0: not given
-	codecs                []uint8
-	local                 string // an address, or a label in braces
-	route                 string // an address to be reached
+	asymmetric, weak, newPort, ip6 bool
+
+	sides  []byte // E or I, as they came
+	ptime  int    // ms; 0: not given
+	codecs []uint8
+	local  string // an address, or a label in braces
+	route  string // an address to be reached
 }
 
 // parseModifiers reads the letters behind U or L. Bridged tells that there are interfaces for e and i.
@@ -43,9 +43,9 @@ func parseModifiers(text string, bridged bool) (modifiers, error) {
 func (m *modifiers) read(letter byte, rest string, bridged bool) (string, error) {
 	switch letter {
 	case 'A':
-		m.asymmetric, m.symmetric = true, false
+		m.asymmetric = true
 	case 'S':
-		m.asymmetric, m.symmetric = false, true
+		m.asymmetric = false
 	case 'W':
 		m.weak = true
 	case 'N':

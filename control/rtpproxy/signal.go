@@ -69,7 +69,7 @@ func (d *Dispatcher) request(from Client, c *Command) (*call.PairRequest, error)
 
 // apply puts modifiers into a request.
 func (d *Dispatcher) apply(req *call.PairRequest, m *modifiers) (err error) {
-	req.Asymmetric, req.Relearn, req.Weak, req.NewPort = m.asymmetric, m.symmetric, m.weak, m.newPort
+	req.Asymmetric, req.Weak, req.NewPort = m.asymmetric, m.weak, m.newPort
 	req.PayloadTypes, req.PacketTime = m.codecs, m.ptime
 	for i, side := range m.sides {
 		req.Interfaces[i] = internal
