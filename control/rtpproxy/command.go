@@ -9,7 +9,7 @@ import (
 const (
 	maxCommand = 8 << 10
 	maxReply   = 1 << 10
-	maxWords   = 24
+	maxWords   = 23
 	maxSubs    = 14
 )
 
