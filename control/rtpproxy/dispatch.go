@@ -36,6 +36,7 @@ type Dispatcher struct {
 	cache     *cookie.Cache
 	names     resolver
 	counters  counters
+	patience  patience
 	log       *slog.Logger
 	startedAt time.Time
 	startTime time.Duration // of processors, for the process
@@ -62,6 +63,7 @@ func New(cfg Config) *Dispatcher {
 	d := &Dispatcher{
 		cfg: cfg, calls: cfg.Calls, bridged: has(external) && has(internal), cache: cookie.New(time.Now), names: newResolver(),
 		log: cfg.Log, startedAt: time.Now(), startTime: processTime(),
+		patience: patience{line: lineTimeout, write: writeTimeout},
 	}
 	d.counters.at = d.startedAt
 	return d

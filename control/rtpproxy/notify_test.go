@@ -120,11 +120,8 @@ func TestNotificationSocketThatTakesNothingHoldsUpNobody(t *testing.T) {
 	defer l.Close()
 	r := notified(t, "tcp:"+l.Addr().String())
 	tag := strings.Repeat("x", 5000)
-	for range 5 {
-		for _, id := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
-			r.port("U " + id + " 192.0.2.1 1000 f tcp:" + l.Addr().String() + " " + tag + " && S ttl=1")
-		}
-		time.Sleep(time.Millisecond)
+	for _, id := range strings.Split("abcdefghijklmnopqrstuvwxyz", "") {
+		r.port("U " + id + " 192.0.2.1 1000 f tcp:" + l.Addr().String() + " " + tag + " && S ttl=1")
 	}
 	r.until("all sessions are over", func() bool { return r.ask("G nsess_timeout") == "26" })
 	r.wants("V", "20040107")

@@ -21,6 +21,9 @@ const (
 	lineTimeout = 10 * time.Second
 )
 
+// patience is how long clients are waited for.
+type patience struct{ line, write time.Duration }
+
 // ServeUDP has d answer the datagrams of a socket until ctx ends, then closes it. Peer is that of the clients.
 func (d *Dispatcher) ServeUDP(ctx context.Context, s *socket.UDP, peer bool) error {
 	return s.Serve(ctx, func(from netip.AddrPort, datagram []byte) []byte {
@@ -30,17 +33,17 @@ func (d *Dispatcher) ServeUDP(ctx context.Context, s *socket.UDP, peer bool) err
 
 // ServeStream has d answer the commands of connections, one per line, until ctx ends, then closes them.
 func (d *Dispatcher) ServeStream(ctx context.Context, s *socket.Stream) error {
-	return s.Serve(ctx, func(conn net.Conn) { d.converse(conn, lineTimeout) })
+	return s.Serve(ctx, d.converse)
 }
 
 // ServeOnce is ServeStream for clients that open a connection for each command. What the first packet of it brings is the command, as
 // they do not say where it ends.
 func (d *Dispatcher) ServeOnce(ctx context.Context, s *socket.Stream) error {
-	return s.Serve(ctx, func(conn net.Conn) { d.answerOnce(conn, lineTimeout) })
+	return s.Serve(ctx, d.answerOnce)
 }
 
-func (d *Dispatcher) answerOnce(conn net.Conn, patience time.Duration) {
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+func (d *Dispatcher) answerOnce(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(d.patience.line))
 	buf := make([]byte, maxCommand+1) // one more shows that it is too long
 	n, err := conn.Read(buf)
 	if n == 0 && err != nil {
@@ -51,7 +54,7 @@ func (d *Dispatcher) answerOnce(conn net.Conn, patience time.Duration) {
 }
 
 // converse answers commands in the order in which they come.
-func (d *Dispatcher) converse(conn net.Conn, patience time.Duration) {
+func (d *Dispatcher) converse(conn net.Conn) {
 	from, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // none on a unix socket
 	client := Client{From: from}
 	buf := make([]byte, maxCommand+2) // with the line end
@@ -69,7 +72,7 @@ func (d *Dispatcher) converse(conn net.Conn, patience time.Duration) {
 		}
 		deadline := time.Time{} // between commands a client may be silent
 		if held > 0 {
-			deadline = time.Now().Add(patience)
+			deadline = time.Now().Add(d.patience.line)
 		}
 		if held == len(buf) {
 			d.write(conn, d.Execute(client, string(buf)))
@@ -89,7 +92,7 @@ func (d *Dispatcher) converse(conn net.Conn, patience time.Duration) {
 
 // write sends a reply and tells whether the client has taken it.
 func (d *Dispatcher) write(conn net.Conn, reply string) bool {
-	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = conn.SetWriteDeadline(time.Now().Add(d.patience.write))
 	_, err := io.WriteString(conn, reply)
 	return err == nil
 }

@@ -3,10 +3,12 @@ package rtpproxy_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -194,6 +196,40 @@ func TestClientsAtATime(t *testing.T) {
 	}
 	if line, err := bufio.NewReader(slow).ReadString('\n'); err != nil || !strings.HasSuffix(line, " 127.0.0.1\n") {
 		t.Errorf("the slow client gets %q, %v", line, err)
+	}
+}
+
+func TestClientsThatStopAreClosed(t *testing.T) {
+	r := newRig(t, nil)
+	rtpproxy.Hurry(r.Dispatcher, 50*time.Millisecond)
+	tcp, err := socket.ListenTCP(netip.MustParseAddrPort("127.0.0.1:0"), purpose, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, err := socket.ListenTCP(netip.MustParseAddrPort("127.0.0.1:0"), purpose, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving(t, func(ctx context.Context) error { return r.ServeStream(ctx, tcp) })
+	serving(t, func(ctx context.Context) error { return r.ServeOnce(ctx, once) })
+	for name, c := range map[string]struct{ address, text string }{
+		"half a command":         {tcp.Addr().String(), "V\nU c 192."},
+		"nothing at all":         {once.Addr().String(), ""},
+		"replies are never read": {tcp.Addr().String(), strings.Repeat("I\n", 1<<17)},
+	} {
+		conn := dial(t, "tcp", c.address)
+		_, _ = io.WriteString(conn, c.text) // what is not read comes back as an error
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection stays open", name)
+		}
+	}
+	idle := dial(t, "tcp", tcp.Addr().String()) // between commands a client may be silent
+	lines := bufio.NewScanner(idle)
+	for range 2 {
+		time.Sleep(100 * time.Millisecond)
+		if _, err := io.WriteString(idle, "V\n"); err != nil || !lines.Scan() || lines.Text() != "20040107" {
+			t.Errorf("got %q, %v, %v", lines.Text(), err, lines.Err())
+		}
 	}
 }
 
