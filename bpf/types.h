@@ -29,7 +29,7 @@ enum flow_flag {
 	FLOW_FILTER = 1 << 1,       // only the payload types of the bitmap are relayed
 	FLOW_RTCP = 1 << 2,         // the port is for RTCP alone
 
-	// The rest is for FLOW_FULL and FLOW_FAN.
+	// The rest is for FLOW_FULL and FLOW_FAN, but for what is about RTCP.
 	FLOW_BLOCK_MEDIA = 1 << 3,  // packets that are no events end here
 	FLOW_SILENCE = 1 << 4,      // their payload becomes silence, or they end here where there is none
 	FLOW_BLOCK_EVENTS = 1 << 5, // telephone events end here (RFC 4733)
@@ -37,6 +37,7 @@ enum flow_flag {
 	FLOW_TAP = 1 << 7,          // userspace gets copies of all packets
 	FLOW_TAP_RTCP = 1 << 8,     // of RTCP
 	FLOW_TAP_EVENTS = 1 << 9,   // of telephone events
+	FLOW_TO_RTCP = 1 << 10,     // there is a TARGET_RTCP
 };
 
 // Where a program runs.

@@ -24,13 +24,27 @@ func (d *Daemon) engines() []cli.Engine {
 	return all
 }
 
+// userspaceIO tells how the userspace plane receives and sends, and why.
+func (d *Daemon) userspaceIO() cli.UserspaceIO {
+	switch e := d.plane.Engine(); {
+	case e.Shared && e.Reason == "":
+		return cli.UserspaceIO{Engine: ioShared, Reason: "packets of all calls are received and sent together"}
+	case e.Shared:
+		return cli.UserspaceIO{Engine: ioShared, Reason: "packets are sent by sockets: " + e.Reason}
+	case d.noSteering != "":
+		return cli.UserspaceIO{Engine: ioSockets, Reason: d.noSteering}
+	default:
+		return cli.UserspaceIO{Engine: ioSockets, Reason: e.Reason}
+	}
+}
+
 // status gathers the counts of all parts.
 func (d *Daemon) status() cli.Status {
 	cs, ns, ms := d.calls.Stats(), d.disp.Stats(), d.plane.Totals()
 	st := cli.Status{
 		Version: d.version, PID: os.Getpid(), Started: d.started, UptimeSeconds: int64(time.Since(d.started).Seconds()),
 		Goroutines: runtime.NumGoroutine(),
-		Engines:    d.engines(),
+		Engines:    d.engines(), IO: d.userspaceIO(),
 		Calls: cli.CallCounts{
 			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected, Faults: cs.Faults,
 			EndedBy: make(map[string]uint64), ByLanguage: make(map[string]cli.LanguageCounts),

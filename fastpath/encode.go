@@ -121,6 +121,7 @@ func (f *Flow) flags() (flags relayFlowFlag) {
 		{f.Silence, relayFlowFlagFLOW_SILENCE},
 		{f.BlockEvents, relayFlowFlagFLOW_BLOCK_EVENTS},
 		{f.Strip, relayFlowFlagFLOW_STRIP},
+		{f.ToRTCP != Target{}, relayFlowFlagFLOW_TO_RTCP},
 		{f.Taps.All, relayFlowFlagFLOW_TAP},
 		{f.Taps.RTCP, relayFlowFlagFLOW_TAP_RTCP},
 		{f.Taps.Events, relayFlowFlagFLOW_TAP_EVENTS},

@@ -205,10 +205,9 @@ func (f Flow) plain() Flow {
 	return f
 }
 
-// simple tells whether new addresses are all that the flow needs.
+// simple tells whether new addresses are all that its RTP needs. RTCP of the same port goes the longer way by itself.
 func (f *Flow) simple() bool {
-	return len(f.More) == 0 && f.ToRTCP == (Target{}) && f.Treatment.zero() && f.Taps == (Taps{}) && f.Shift == (Shift{}) &&
-		f.Local.Addr().Is4() == f.To.Addr().Is4()
+	return len(f.More) == 0 && f.Treatment.zero() && !(f.RTCP && f.Taps.RTCP) && !f.Taps.All && !f.Taps.Events && f.Shift == (Shift{})
 }
 
 // zero tells whether the treatment changes nothing.

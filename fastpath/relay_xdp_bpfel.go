@@ -81,6 +81,7 @@ const (
 	relayFlowFlagFLOW_TAP          relayFlowFlag = 128
 	relayFlowFlagFLOW_TAP_RTCP     relayFlowFlag = 256
 	relayFlowFlagFLOW_TAP_EVENTS   relayFlowFlag = 512
+	relayFlowFlagFLOW_TO_RTCP      relayFlowFlag = 1024
 )
 
 type relayLifeSign struct {

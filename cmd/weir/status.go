@@ -54,6 +54,7 @@ func printStatus(out io.Writer, st *cli.Status) error {
 	for _, e := range st.Engines {
 		fmt.Fprintf(w, "%s\t%s on %s: %s\n", e.Interface, e.Engine, strings.Join(e.Addresses, ", "), e.Reason)
 	}
+	fmt.Fprintf(w, "userspace\t%s: %s\n", st.IO.Engine, st.IO.Reason)
 	fmt.Fprintf(w, "calls\t%d live, %d ended, %d of them timed out, %d refused\n",
 		st.Calls.Live, st.Calls.Ended, st.Calls.TimedOut, st.Calls.Rejected)
 	for _, language := range slices.Sorted(maps.Keys(st.Calls.ByLanguage)) {

@@ -11,6 +11,7 @@ type Status struct {
 	Goroutines    int       `json:"goroutines"`
 
 	Engines []Engine      `json:"engines"`
+	IO      UserspaceIO   `json:"userspace_io"`
 	Calls   CallCounts    `json:"calls"`
 	Packets PacketCounts  `json:"packets"`
 	Flows   FlowCounts    `json:"flows"`
@@ -27,6 +28,12 @@ type Engine struct {
 	Addresses []string `json:"addresses"`
 	Engine    string   `json:"engine"` // xdp, tc, xdp-generic or none
 	Reason    string   `json:"reason"`
+}
+
+// UserspaceIO is how the userspace plane receives and sends.
+type UserspaceIO struct {
+	Engine string `json:"engine"` // shared or sockets
+	Reason string `json:"reason"`
 }
 
 // CallCounts counts calls; all but Live since the start.
