@@ -23,6 +23,7 @@ type Call struct {
 	plan       *Plan
 	early      []fragment // for descriptions that have not come yet
 	lastSignal time.Time
+	revived    time.Time   // when another process's call was taken up here
 	deleteAt   time.Time   // zero: nobody asked for its end
 	timer      *time.Timer // the next time the call could end
 	converts   bool        // it has been logged that audio would have to be converted
@@ -98,6 +99,9 @@ func (c *Call) deadline(now time.Time) (time.Time, Reason) {
 	at, why := c.lastSignal.Add(cfg.OfferTimeout), ReasonOfferTimeout
 	if c.plan.answered() {
 		alive := c.lastSignal
+		if c.revived.After(alive) {
+			alive = c.revived // what its legs have heard meanwhile is not known yet
+		}
 		if alive.Before(now) {
 			if heard := c.lastPacket(now); heard.After(alive) {
 				alive = heard
@@ -138,9 +142,10 @@ func (c *Call) lastPacket(now time.Time) time.Time {
 	return now.Add(last - media.Now())
 }
 
-// schedule sets the timer to the call's deadline. Packets move the deadline without touching the timer: when it fires,
+// schedule sets the timer to the call's deadline, after each change. Packets move the deadline without touching the timer: when it fires,
 // the deadline is computed again.
 func (c *Call) schedule(now time.Time) {
+	c.manager.changed(c.id)
 	at, _ := c.deadline(now)
 	if c.timer == nil {
 		c.timer = time.AfterFunc(at.Sub(now), c.expire)

@@ -20,6 +20,8 @@ var (
 	ErrNoAddress  = errors.New("no party has told the address")
 	ErrNoTag      = errors.New("no party has the from-tag")
 
+	ErrDocument = errors.New("no document of a call that can be restored")
+
 	ErrNoMedia       = errors.New("no party with media is selected")
 	ErrNoHearer      = errors.New("to-tag not found")
 	ErrNoSource      = errors.New("from-tag not found")

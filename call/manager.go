@@ -60,6 +60,10 @@ type Config struct {
 
 	SIPSource bool // take the signalling source for the media address by default
 
+	// Changed is called with the id of a call whenever its Document would be another one, also when there is none any more. It
+	// must return at once, and may not call the Manager. Nil: nobody wants to know.
+	Changed func(id string)
+
 	CodecPreferences []CodecPreference // where there is a choice of codecs to convert to; the first that matches counts
 }
 
@@ -102,7 +106,16 @@ func NewManager(cfg Config) *Manager {
 	for i := range m.shards {
 		m.shards[i].calls = make(map[string]*Call)
 	}
+	if cfg.Changed != nil {
+		cfg.Plane.Watch(cfg.Changed)
+	}
 	return m
+}
+
+func (m *Manager) changed(id string) {
+	if m.cfg.Changed != nil {
+		m.cfg.Changed(id)
+	}
 }
 
 func (m *Manager) shard(id string) *shard {
@@ -154,6 +167,7 @@ func (m *Manager) remove(c *Call, why Reason) {
 	m.ended.Add(1)
 	m.byReason[why].Add(1)
 	m.byLanguage[c.language].live.Add(-1)
+	m.changed(c.id)
 }
 
 // with runs fn as the owner of the call named id. A call that ended between look-up and lock is looked up again, so

@@ -149,4 +149,5 @@ func (m *Manager) move(from, to *Call) {
 	m.byLanguage[from.language].live.Add(-1)
 	m.ended.Add(1)
 	m.byReason[ReasonMerged].Add(1)
+	m.changed(from.id)
 }

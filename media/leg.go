@@ -18,6 +18,7 @@ type Leg struct {
 	lease      *lease
 	beside     *Leg // the other one of the pair
 	affinity   string
+	keyed      bool // by a handshake of a process before
 	sock       transport
 
 	plan   atomic.Pointer[plan]   // nil until the first Apply

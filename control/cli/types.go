@@ -12,6 +12,7 @@ type Status struct {
 
 	Engines []Engine      `json:"engines"`
 	IO      UserspaceIO   `json:"userspace_io"`
+	SRTP    SRTP          `json:"srtp"`
 	Calls   CallCounts    `json:"calls"`
 	Packets PacketCounts  `json:"packets"`
 	Flows   FlowCounts    `json:"flows"`
@@ -20,6 +21,15 @@ type Status struct {
 	Kernel  []ReasonCount `json:"kernel_exits"`  // packets by the way they left the kernel programs
 	Ports   []Pool        `json:"ports"`
 	NG      NGCounts      `json:"ng"`
+	Life    Life          `json:"life"`
+}
+
+// Life is what happens to calls when the daemon dies.
+type Life struct {
+	Outlook string `json:"outlook"` // in words
+	Pins    string `json:"pins"`    // where the kernel plane outlives the daemon; empty when it does not
+	Kept    int    `json:"kept"`    // calls that the next daemon would find
+	Pending int    `json:"pending"` // changes of calls that are not written yet
 }
 
 // Engine is the fast path of one network device.
@@ -34,6 +44,12 @@ type Engine struct {
 type UserspaceIO struct {
 	Engine string `json:"engine"` // shared or sockets
 	Reason string `json:"reason"`
+}
+
+// SRTP says where SRTP is encrypted and decrypted.
+type SRTP struct {
+	Kernel bool   `json:"kernel"` // for the suites that the kernel can do
+	Reason string `json:"reason"` // which these are, or why it does none
 }
 
 // CallCounts counts calls; all but Live since the start.

@@ -10,8 +10,10 @@ import (
 	"github.com/weir-media/weir/recording"
 )
 
-// kernel is a fast path that relays nothing and remembers what it was asked to.
+// kernel is a fast path that relays nothing and remembers what it was asked to. What plain calls do not need it does not have.
 type kernel struct {
+	media.FastPath
+
 	mu    sync.Mutex
 	flows map[netip.AddrPort]fastpath.Flow
 }
