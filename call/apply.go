@@ -69,8 +69,8 @@ func (p *Plan) shared(party *Party, index int, m *Media) media.Settings {
 		// Nothing was said of what passes here, so that all does.
 		s.Anything = true
 		side := m.Pair.sideOf(Ref{party.ID, index})
-		if tos := m.Pair.TOS[side]; tos != nil {
-			s.TOS = *tos
+		if tos := m.Pair.TOS[side]; tos != 0 {
+			s.TOS = tos
 		}
 		s.PacketTime = time.Duration(m.Pair.PacketTime[side]) * time.Millisecond
 	}

@@ -28,6 +28,9 @@ type Document struct {
 	// Latin1 says that the texts are not all UTF-8, so that each byte of them is written as one character.
 	Latin1     bool       `json:"latin1,omitzero"`
 	CallID     string     `json:"call_id"`
+	Language   string     `json:"language,omitzero"` // empty: ng
+	Client     netip.Addr `json:"client,omitzero"`
+	Callback   netip.Addr `json:"callback,omitzero"`
 	Aliases    []string   `json:"aliases,omitzero"`
 	Created    time.Time  `json:"created"`
 	LastSignal time.Time  `json:"last_signal"`
@@ -147,6 +150,9 @@ type mediaDoc struct {
 	Moving       bool           `json:"moving,omitzero"`
 	Waits        bool           `json:"waits,omitzero"`
 	Refuses      bool           `json:"refuses,omitzero"`
+	Pair         *Pair          `json:"pair,omitzero"`
+	Local        netip.Addr     `json:"local,omitzero"`
+	Cut          bool           `json:"cut,omitzero"`
 	Refused      sdp.Protocol   `json:"refused,omitzero"`
 	RefusedFirst bool           `json:"refused_first,omitzero"`
 }

@@ -36,7 +36,7 @@ func (f *filler) fill(v reflect.Value) {
 		return
 	case **media.Link, *map[Ref][]hearer: // made anew
 		return
-	case *Tap, **Pair: // of languages whose calls are not kept
+	case *Tap: // ends with the process
 		return
 	case **dtls.Certificate:
 		*p = f.certificate
@@ -90,9 +90,6 @@ func (f *filler) fill(v reflect.Value) {
 		v.SetMapIndex(key, value)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if name := v.Type().Field(i).Name; v.Type() == reflect.TypeFor[Media]() && (name == "local" || name == "cut") {
-				continue // they go with Pair
-			}
 			f.fill(v.Field(i))
 		}
 	default:

@@ -8,15 +8,11 @@ import (
 	"github.com/weir-media/weir/sdp"
 )
 
-// Document returns what there is to know of the call, or ErrUnknownCall, which calls of languages without descriptions are as
-// well: they are not kept. It waits for packets that legs with SRTP are busy with.
+// Document returns what there is to know of the call, or ErrUnknownCall. It waits for packets that legs with SRTP are busy with.
 func (m *Manager) Document(id string) (*Document, error) {
 	var doc *Document
 	var legs []*media.Leg
 	err := m.with(id, false, func(c *Call) error {
-		if c.language != NG {
-			return ErrUnknownCall
-		}
 		doc = c.document()
 		c.plan.legs(func(leg *media.Leg) { legs = append(legs, leg) })
 		return nil
@@ -31,7 +27,7 @@ func (m *Manager) Document(id string) (*Document, error) {
 func (c *Call) document() *Document {
 	p := c.plan
 	doc := &Document{
-		Version: DocumentVersion, CallID: c.id, Aliases: slices.Clone(c.aliases), Created: c.created.UTC(), LastSignal: c.lastSignal.UTC(),
+		Version: DocumentVersion, CallID: c.id, Language: c.language.text(), Client: c.client, Callback: c.callback, Aliases: slices.Clone(c.aliases), Created: c.created.UTC(), LastSignal: c.lastSignal.UTC(),
 		DeleteAt: c.deleteAt.UTC(), Converts: c.converts, Faxed: c.faxed,
 		TOS: p.TOS, Manipulation: p.Manipulation, DropTraffic: p.DropTraffic, GenerateRTCP: p.GenerateRTCP,
 		LastID: p.lastID, LastSerial: p.lastSerial,
@@ -65,6 +61,7 @@ func (p *Party) document(doc *partyDoc) {
 func (m *Media) document(doc *mediaDoc, said *sdp.Description) {
 	*doc = mediaDoc{
 		Section: placeOf(m.Section, m.session, said), Type: m.Type, Protocol: m.Protocol,
+		Pair: m.Pair, Local: m.local, Cut: m.cut,
 		Rejected: m.Rejected, Opaque: m.Opaque, Hidden: m.Hidden, Foreign: m.Foreign,
 		RTP: m.RTP.document(), RTCP: m.RTCP.document(), Twin: legsOf(m.Twin.RTP, m.Twin.RTCP),
 		ICE: m.ICE.document(), Through: m.Through, Security: m.Security.document(), Hears: m.Hears,

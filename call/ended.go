@@ -210,7 +210,7 @@ func (m *Manager) AdjustPair(key *PairKey, change PairChange) error {
 		if change.Other {
 			side = 1 - side
 		}
-		if change.TOS != nil {
+		if change.TOS != 0 {
 			next.TOS[side] = change.TOS
 		}
 		d.setPair(&next)
@@ -223,7 +223,7 @@ func (m *Manager) AdjustPair(key *PairKey, change PairChange) error {
 // PairChange is what AdjustPair can change. The zero value leaves all as it is.
 type PairChange struct {
 	TTL time.Duration // of the pair
-	TOS *uint8        // of what the side is sent that the key names first
+	TOS uint8         // of what the side is sent that the key names first
 	// Other makes it that of the other side.
 	Other bool
 }

@@ -1,6 +1,10 @@
 package call
 
-import "sync/atomic"
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+)
 
 // Language is the control language that a call was made in. What a call can do does not depend on it.
 type Language uint8
@@ -16,6 +20,26 @@ const (
 var languageNames = [languageCount]string{"ng", "rtpproxy", "mediaproxy"}
 
 func (l Language) String() string { return languageNames[l] }
+
+// text is how documents have a language: ng, which was the only one once, is not told.
+func (l Language) text() string {
+	if l == NG {
+		return ""
+	}
+	return l.String()
+}
+
+// languageOf is the reverse of text. The error is ErrDocument.
+func languageOf(text string) (Language, error) {
+	if text == "" {
+		return NG, nil
+	}
+	i := slices.Index(languageNames[:], text)
+	if i < 0 {
+		return 0, fmt.Errorf("%w: nobody speaks %q", ErrDocument, text)
+	}
+	return Language(i), nil
+}
 
 // LanguageStats are the counts of calls made in one language.
 type LanguageStats struct{ Live, Created uint64 }

@@ -166,8 +166,8 @@ func (m *Manager) remove(c *Call, why Reason) {
 	m.live.Add(-1)
 	m.ended.Add(1)
 	m.byReason[why].Add(1)
-	m.changed(c.id)
 	m.byLanguage[c.language].live.Add(-1)
+	m.changed(c.id)
 }
 
 // with runs fn as the owner of the call named id. A call that ended between look-up and lock is looked up again, so

@@ -38,7 +38,7 @@ type Pair struct {
 	Strong bool
 	Weak   [2]bool
 
-	TOS [2]*uint8 // of what the sides are sent; nil: that of the call
+	TOS [2]uint8 // of what the sides are sent; 0: that of the call
 
 	TTL, SetupTTL time.Duration // without packets or commands, after and before the answer
 	Signalled     time.Time     // when a command last concerned it

@@ -18,7 +18,11 @@ func (m *Manager) Restore(doc *Document) error {
 			return fmt.Errorf("%w: there is a call %q", ErrDocument, id)
 		}
 	}
-	c, err := m.create(doc.CallID, NG, false)
+	in, err := languageOf(doc.Language)
+	if err != nil {
+		return err
+	}
+	c, err := m.create(doc.CallID, in, false)
 	if err != nil {
 		return err
 	}
@@ -54,7 +58,7 @@ func (c *Call) restore(doc *Document) error {
 		return fmt.Errorf("%w: nobody is in the call", ErrDocument)
 	}
 	c.created, c.lastSignal, c.deleteAt, c.revived = doc.Created, doc.LastSignal, doc.DeleteAt, time.Now()
-	c.converts, c.faxed = doc.Converts, doc.Faxed
+	c.converts, c.faxed, c.client, c.callback = doc.Converts, doc.Faxed, doc.Client, doc.Callback
 	for _, f := range doc.Early {
 		c.early = append(c.early, fragment{tag: f.Tag, sdp: f.SDP})
 	}
@@ -118,6 +122,7 @@ func (r *restorer) party(doc *partyDoc) *Party {
 
 func (r *restorer) media(doc *mediaDoc, said *sdp.Description) *Media {
 	m := &Media{
+		Pair: doc.Pair, local: doc.Local, cut: doc.Cut,
 		Type: doc.Type, Protocol: doc.Protocol, Rejected: doc.Rejected, Opaque: doc.Opaque, Hidden: doc.Hidden, Foreign: doc.Foreign,
 		RTP: r.component(&doc.RTP), RTCP: r.component(&doc.RTCP),
 		ICE: doc.ICE.ice(), Through: doc.Through, Security: r.security(&doc.Security), Hears: doc.Hears,

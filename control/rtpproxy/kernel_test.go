@@ -10,14 +10,13 @@ import (
 	"github.com/weir-media/weir/recording"
 )
 
-// kernel is a fast path that relays nothing and remembers what it was asked to.
+// kernel is a fast path that relays nothing and remembers what it was asked to. What plain calls do not need it does not have.
 type kernel struct {
-	media.FastPath // nil: what is not below is not asked for
-	mu             sync.Mutex
-	flows          map[netip.AddrPort]fastpath.Flow
-}
+	media.FastPath
 
-func (*kernel) Secures() (bool, string) { return false, "" }
+	mu    sync.Mutex
+	flows map[netip.AddrPort]fastpath.Flow
+}
 
 func (*kernel) Serves(netip.Addr) (bool, string) { return true, "" }
 

@@ -82,8 +82,7 @@ func parseChange(text string) (change call.PairChange, err error) {
 	case name == "ttl":
 		change.TTL = time.Duration(n) * time.Second
 	case name == "tos" && n <= 255:
-		tos := uint8(n)
-		change.TOS = &tos
+		change.TOS = uint8(n)
 	default:
 		return change, codeSub
 	}
