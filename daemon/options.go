@@ -59,6 +59,7 @@ type Options struct {
 	Quality qualityOptions
 
 	FastPath   string
+	IO         string
 	Table      int
 	Outlive    int // s
 	StateDir   string
@@ -105,6 +106,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.IntVarP(&o.PortMax, "port-max", "M", media.DefaultPortMax, "highest media port")
 	fs.IntVar(&o.Quarantine, "port-quarantine", int(media.DefaultQuarantine.Seconds()), "seconds a freed media port rests before it is used again")
 	fs.StringVar(&o.FastPath, "fast-path", string(fastpath.Auto), "engine of the kernel plane: auto, xdp, tc, xdp-generic or none")
+	fs.StringVar(&o.IO, "userspace-io", ioAuto, "how media packets are received and sent that are not relayed in the kernel: auto, shared (few sockets for all ports, whole frames; even past a firewall) or sockets (one for each port)")
 	fs.IntVarP(&o.Table, "table", "t", 0, "number that tells the instances of one host apart, like rtpengine's forwarding table; a negative one means userspace only")
 	fs.IntVar(&o.Outlive, "outlive", int(fastpath.DefaultOutlive.Seconds()), "seconds that calls in the kernel go on when the daemon has died, unless the next one takes them over; 0 ends them with it")
 	fs.StringVar(&o.StateDir, "state-dir", DefaultStateDir, "directory where the next daemon finds the calls of one that has died; \"none\" keeps nothing")
@@ -274,6 +276,9 @@ func (o *Options) check() error {
 	if _, err := o.mode(); err != nil {
 		return err
 	}
+	if o.IO != ioAuto && o.IO != ioShared && o.IO != ioSockets {
+		return fmt.Errorf("--userspace-io %q is none of auto, shared, sockets", o.IO)
+	}
 	if o.Foreign != foreignRefuse && o.Foreign != foreignRelay {
 		return fmt.Errorf("--foreign-sources %q is neither refuse nor relay", o.Foreign)
 	}
@@ -294,6 +299,13 @@ func (o *Options) check() error {
 const (
 	foreignRefuse = "refuse"
 	foreignRelay  = "relay"
+)
+
+// The values of --userspace-io.
+const (
+	ioAuto    = "auto"
+	ioShared  = "shared"
+	ioSockets = "sockets"
 )
 
 // mode returns the engines the fast path may use.

@@ -62,6 +62,11 @@ type Plane struct {
 	pending  []func() error // replaces programs of another schema
 	took     bool
 
+	ciphers    ciphers
+	cipherErr  error // why SRTP stays in userspace
+	lastCipher atomic.Uint32
+	ownCiphers sync.Map // of Cipher: those that no other process has left
+
 	netlink *netlink.Handle
 	ports   *ports
 	addrs   []netip.Addr
@@ -77,6 +82,7 @@ type Plane struct {
 	noRoute map[bool]error // by "is IPv4": why routes cannot be looked up
 
 	batches sync.Pool // of *batch
+	lookups sync.Pool // of *cipherLookup
 
 	mu     sync.RWMutex // closed, and through it the life of all above
 	closed bool
@@ -88,6 +94,7 @@ type tweaks struct {
 	noAttach bool   // load only
 	schema   string // of another version
 	mount    string // in place of ownBPFFS
+	noCrypto bool   // as before kernel 6.10
 }
 
 // Open loads the programs and attaches them to the devices that own cfg.Addrs, in the network namespace of the calling
@@ -114,6 +121,7 @@ func open(cfg Config, t tweaks) (*Plane, error) {
 		p.maxFlows = DefaultMaxFlows
 	}
 	p.batches.New = func() any { return newBatch() }
+	p.lookups.New = func() any { return new(cipherLookup) }
 
 	var err error
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_GENERIC); err != nil {
@@ -161,6 +169,9 @@ func (p *Plane) start(cfg Config) (err error) {
 	p.heart.start(func(err error) {
 		p.log.Error("flows will end: the kernel plane takes no sign of life", "in", p.heart.after, "err", err)
 	})
+	if p.cipherErr = p.loadCiphers(); p.cipherErr != nil {
+		p.log.Info("SRTP stays in userspace", "reason", explainCipher(p.cipherErr))
+	}
 	p.allowRouting(cfg.Addrs)
 	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.maps.Vlans, p.log); err != nil {
 		return err
@@ -185,11 +196,15 @@ func (p *Plane) openPins(cfg Config) error {
 		p.unpinned = "switched off by configuration"
 		return nil
 	}
-	spec, err := loadRelay()
+	relay, err := loadRelay()
 	if err != nil {
 		return err
 	}
-	schema, mount := schemaOf(spec), ownBPFFS
+	ciphers, err := loadSrtp()
+	if err != nil {
+		return err
+	}
+	schema, mount := schemaOf(relay, ciphers), ownBPFFS
 	if p.tweaks.schema != "" {
 		schema = p.tweaks.schema
 	}
@@ -338,7 +353,7 @@ func (p *Plane) close(leave bool) error {
 	} else {
 		errs = append(errs, p.pins.remove())
 	}
-	errs = append(errs, p.tapping.close(), p.programs.close(), p.forget.Close(), p.maps.Close())
+	errs = append(errs, p.tapping.close(), p.programs.close(), p.ciphers.Close(), p.forget.Close(), p.maps.Close())
 	p.netlink.Close()
 	return errors.Join(errs...)
 }
