@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,16 @@ func (p path) stream(t testing.TB, f Flow) (stop func() (sent, lost int)) {
 	inside(t, p.a, func() {
 		out = must(net.DialUDP("udp", net.UDPAddrFromAddrPort(f.Source), net.UDPAddrFromAddrPort(f.Local)))(t)
 	})
-	check(t, in.SetReadBuffer(1<<20))
+	var got atomic.Int64
+	go func() { // at once: the buffer of a socket holds few packets
+		buf := make([]byte, 2048)
+		for {
+			if _, err := in.Read(buf); err != nil {
+				return
+			}
+			got.Add(1)
+		}
+	}()
 	done, ended := make(chan struct{}), make(chan int)
 	go func() {
 		tick := time.NewTicker(2 * time.Millisecond)
@@ -42,14 +52,10 @@ func (p path) stream(t testing.TB, f Flow) (stop func() (sent, lost int)) {
 		sent = <-ended
 		defer in.Close()
 		defer out.Close()
-		buf := make([]byte, 2048)
-		for got := 0; got < sent; got++ {
-			check(t, in.SetReadDeadline(time.Now().Add(2*time.Second)))
-			if _, err := in.Read(buf); err != nil {
-				return sent, sent - got
-			}
+		for deadline := time.Now().Add(2 * time.Second); got.Load() < int64(sent) && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond) // under way
 		}
-		return sent, 0
+		return sent, sent - int(got.Load())
 	}
 }
 
@@ -147,7 +153,9 @@ func TestLeaveKeepsEverythingAndAFailedStartTakesNothingAway(t *testing.T) {
 	}
 	check(t, plane.Close())
 	p.expectUnpinned(t, cfg.BPFFS)
-	p.expectBare(t)
+	if kernelOf(t).tcx { // else the first process made a clsact, which stays
+		p.expectBare(t)
+	}
 }
 
 func TestProgramsOfAnotherSchemaWorkUntilTheyAreTakenOver(t *testing.T) {
