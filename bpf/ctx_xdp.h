@@ -101,8 +101,8 @@ static __always_inline int ctx_checksum_local(ctx_t *ctx, const struct packet *p
 		return csum_change(pkt->udp_check, sums->addrs_in + sums->ports_in,
 				   (__u64)sums->addrs_out + sums->ports_out + sums->pseudo + sums->inner);
 	if (pkt->udp_check && hook == HOOK_XDP_GENERIC)
-		// A length that changes moves the UDP header away from where the device expects it.
-		return sums->pseudo ? -1 : csum_fold((__u64)sums->addrs_out + rest);
+		// The device would look for a header that moves where it was.
+		return sums->moves ? -1 : csum_fold((__u64)sums->addrs_out + rest + sums->pseudo);
 	// The field itself is in the sum, and equal to the pseudo header: it stands for it.
 	if (pkt->udp_check)
 		whole = 0;

@@ -14,19 +14,22 @@ import (
 // device is an Interface with what is attached to it.
 type device struct {
 	Interface
-	link netlink.Link
-	held []attachment // in order of attachment
+	link    netlink.Link
+	held    []attachment // in order of attachment
+	blocked bool         // by somebody else's XDP program
 }
 
 // attachment is a program on a hook of a device.
 type attachment struct {
 	detach func() error
 	leave  func() error // gives back what the process has of it
+	kind   string
+	holds  func() bool // it is still there
 }
 
 // attached is that by a link.
-func attached(l link.Link) attachment {
-	return attachment{leave: l.Close, detach: func() error {
+func attached(l link.Link, kind string, index int) attachment {
+	return attachment{leave: l.Close, kind: kind, holds: func() bool { return holds(l, index) }, detach: func() error {
 		_ = l.Unpin() // if it is pinned
 		// Closing a link that was pinned may come before its last reference goes.
 		if err := l.Detach(); err != nil && !errors.Is(err, link.ErrNotSupported) {
@@ -50,6 +53,16 @@ func (d *device) detach() error {
 	}
 	d.held = nil
 	return errors.Join(errs...)
+}
+
+// lost names a program that somebody has taken off, or "".
+func (d *device) lost() string {
+	for _, a := range d.held {
+		if !a.holds() {
+			return a.kind
+		}
+	}
+	return ""
 }
 
 // leave forgets the attachments without ending them.
