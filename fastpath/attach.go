@@ -26,6 +26,10 @@ func (p *Plane) attach(mode Mode, devices []*device) {
 		p.attachNative(mode, fit, why)
 	}
 	for _, d := range fit {
+		if d.carrier() {
+			d.Reason = strings.Join(why[d], "; ")
+			continue // tc is on the VLAN devices themselves
+		}
 		if d.Engine == XDP {
 			if err := p.attachTC(d); err != nil {
 				why[d] = append(why[d], "no tc behind xdp: "+explain(err))

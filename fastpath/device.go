@@ -111,16 +111,49 @@ func findDevices(h *netlink.Handle, addrs []netip.Addr) ([]*device, error) {
 				return nil, fmt.Errorf("network device of %v: %w", ip, err)
 			}
 			i = len(devices)
-			devices = append(devices, &device{
-				Interface: Interface{Name: dev.Attrs().Name, Index: index, Engine: None}, link: dev,
-			})
+			devices = append(devices, newDevice(dev))
 		}
 		if !slices.Contains(devices[i].Addrs, ip) {
 			devices[i].Addrs = append(devices[i].Addrs, ip)
 		}
 	}
+	return withCarriers(h, devices)
+}
+
+func newDevice(dev netlink.Link) *device {
+	return &device{Interface: Interface{Name: dev.Attrs().Name, Index: dev.Attrs().Index, Engine: None}, link: dev}
+}
+
+// withCarriers adds the devices below VLAN devices: only there XDP sees their frames, with their tags.
+func withCarriers(h *netlink.Handle, devices []*device) ([]*device, error) {
+	for _, d := range slices.Clone(devices) {
+		vlan, ok := d.link.(*netlink.Vlan)
+		if !ok || slices.ContainsFunc(devices, func(o *device) bool { return o.Index == vlan.ParentIndex }) {
+			continue
+		}
+		below, err := h.LinkByIndex(vlan.ParentIndex)
+		if err != nil {
+			return nil, fmt.Errorf("network device below %s: %w", d.Name, err)
+		}
+		devices = append(devices, newDevice(below))
+	}
 	return devices, nil
 }
+
+// below returns the device that carries a VLAN device, nil for others.
+func (d *device) below(all []*device) *device {
+	vlan, ok := d.link.(*netlink.Vlan)
+	if !ok {
+		return nil
+	}
+	if i := slices.IndexFunc(all, func(o *device) bool { return o.Index == vlan.ParentIndex }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
+// carrier tells whether a device is there for the VLAN devices on it alone.
+func (d *device) carrier() bool { return len(d.Addrs) == 0 }
 
 // unfit says why no program of ours makes sense on d, or "".
 func (d *device) unfit() string {

@@ -269,13 +269,20 @@ func (p *Plane) unhold(d *device) {
 
 // publish makes known how devices are served, and tells of what is new.
 func (p *Plane) publish() {
-	all := make([]Interface, len(p.devices))
-	for i, d := range p.devices {
-		all[i] = d.Interface
-		all[i].Addrs = slices.Clone(d.Addrs)
-		if d.link.Attrs().Flags&net.FlagUp == 0 {
-			all[i].Engine, all[i].Reason = None, "the network device is down"
+	all := make([]Interface, 0, len(p.devices))
+	for _, d := range p.devices {
+		if d.carrier() {
+			continue
 		}
+		shown := d.Interface
+		shown.Addrs = slices.Clone(d.Addrs)
+		if below := d.below(p.devices); d.Engine == TC && below != nil && below.Engine == XDP {
+			shown.Engine, shown.Reason = XDP, "on "+below.Name+" below it"
+		}
+		if d.link.Attrs().Flags&net.FlagUp == 0 {
+			shown.Engine, shown.Reason = None, "the network device is down"
+		}
+		all = append(all, shown)
 	}
 	same := func(a, b Interface) bool {
 		return a.Index == b.Index && a.Name == b.Name && a.Engine == b.Engine && a.Reason == b.Reason && slices.Equal(a.Addrs, b.Addrs)
