@@ -36,6 +36,8 @@ func (f *filler) fill(v reflect.Value) {
 		return
 	case **media.Link, *map[Ref][]hearer: // made anew
 		return
+	case *Tap, **Pair: // of languages whose calls are not kept
+		return
 	case **dtls.Certificate:
 		*p = f.certificate
 		return
@@ -88,6 +90,9 @@ func (f *filler) fill(v reflect.Value) {
 		v.SetMapIndex(key, value)
 	case reflect.Struct:
 		for i := range v.NumField() {
+			if name := v.Type().Field(i).Name; v.Type() == reflect.TypeFor[Media]() && (name == "local" || name == "cut") {
+				continue // they go with Pair
+			}
 			f.fill(v.Field(i))
 		}
 	default:

@@ -8,11 +8,15 @@ import (
 	"github.com/weir-media/weir/sdp"
 )
 
-// Document returns what there is to know of the call, or ErrUnknownCall. It waits for packets that legs with SRTP are busy with.
+// Document returns what there is to know of the call, or ErrUnknownCall, which calls of languages without descriptions are as
+// well: they are not kept. It waits for packets that legs with SRTP are busy with.
 func (m *Manager) Document(id string) (*Document, error) {
 	var doc *Document
 	var legs []*media.Leg
 	err := m.with(id, false, func(c *Call) error {
+		if c.language != NG {
+			return ErrUnknownCall
+		}
 		doc = c.document()
 		c.plan.legs(func(leg *media.Leg) { legs = append(legs, leg) })
 		return nil

@@ -80,7 +80,7 @@ func (m *Manager) change(id string, step func(*draft) error) error {
 
 // ensure is change for a call that is made if there is none, whatever the limit of calls is.
 func (m *Manager) ensure(id string, step func(*draft) error) error {
-	create := func() (*Call, error) { return m.create(id, false) }
+	create := func() (*Call, error) { return m.create(id, NG, false) }
 	return m.find(id, create, func(c *Call) error {
 		return c.change(func(d *draft) error {
 			err := step(d)

@@ -112,6 +112,11 @@ type Media struct {
 	made    bool        // everything the party is sent is encoded here
 	tuning  []CodecSpec // how to encode for the party
 
+	Pair  *Pair      // with the media it faces, when they are addressed apart from others; nil: by descriptions
+	tap   Tap        // of what the party sends; nil: none
+	local netip.Addr // the only address its ports may be on; zero: any of the interface
+	cut   bool       // its pair has ended; another one may have the place
+
 	session   *sdp.Session   // that Section stands in
 	family    int            // 4 or 6, of the address in Section
 	held      bool           // on hold by an unspecified address

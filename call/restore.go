@@ -18,7 +18,7 @@ func (m *Manager) Restore(doc *Document) error {
 			return fmt.Errorf("%w: there is a call %q", ErrDocument, id)
 		}
 	}
-	c, err := m.create(doc.CallID, false)
+	c, err := m.create(doc.CallID, NG, false)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type Daemon struct {
 	calls      *call.Manager
 	disp       *ng.Dispatcher
 	ways       []way
+	legacy     legacy
 	cli        *cli.Server
 
 	certificates *dtls.Certificates
@@ -189,10 +190,14 @@ func (d *Daemon) openCalls() error {
 		Plane:   d.plane, Log: d.log,
 		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
+		Ended:    d.ended,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		CodecPreferences: o.preferences, PortLatching: o.PortLatching, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	})
+	if err := d.legacy.open(d); err != nil {
+		return err
+	}
 	ssrc, err := o.Quality.reporting()
 	if err != nil {
 		return err
@@ -248,6 +253,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	for _, w := range d.ways {
 		group.Go(func() error { return w.Serve(ctx, d.disp) })
 	}
+	d.legacy.run(ctx, group)
 	if d.cli != nil {
 		group.Go(func() error { return d.cli.Serve(ctx) })
 	}
@@ -269,6 +275,7 @@ func (d *Daemon) close() {
 	for _, w := range d.ways {
 		errs = append(errs, w.Close())
 	}
+	errs = append(errs, d.legacy.close())
 	if d.cli != nil {
 		errs = append(errs, d.cli.Close())
 	}
@@ -304,7 +311,6 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	for _, e := range d.engines() {
 		fmt.Fprintf(out, "kernel  %-10s %s: %s\n", e.Interface, e.Engine, e.Reason)
 	}
-	fmt.Fprintf(out, "life               %s\n", d.outlives())
 	io := d.userspaceIO()
 	fmt.Fprintf(out, "userspace          %s: %s\n", io.Engine, io.Reason)
 	plane, srtp := "userspace", d.srtp()
@@ -312,8 +318,12 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 		plane = "kernel"
 	}
 	fmt.Fprintf(out, "%-7s %-10s %s\n", plane, "SRTP", srtp.Reason)
+	fmt.Fprintf(out, "life               %s\n", d.outlives())
 	for _, w := range d.ways {
 		fmt.Fprintf(out, "control ng         %s\n", w.name)
+	}
+	for _, w := range d.legacy.ways {
+		fmt.Fprintf(out, "control %s\n", w.name)
 	}
 	if d.cli != nil {
 		fmt.Fprintf(out, "control tools      %s\n", d.opts.Socket)

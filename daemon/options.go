@@ -58,6 +58,8 @@ type Options struct {
 
 	Quality qualityOptions
 
+	Legacy legacyOptions
+
 	FastPath   string
 	IO         string
 	Table      int
@@ -140,6 +142,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.SoftwareID, "software-id", "", "name of this proxy in descriptions it makes (default rtpengine-VERSION)")
 	o.DTLS.register(fs)
 	o.Quality.register(fs)
+	o.Legacy.register(fs)
 	registerPeerOptions(fs)
 }
 
@@ -289,6 +292,9 @@ func (o *Options) check() error {
 		return err
 	}
 	if err := o.Quality.check(); err != nil {
+		return err
+	}
+	if err := o.Legacy.check(); err != nil {
 		return err
 	}
 	_, err := o.learning()

@@ -56,7 +56,7 @@ func (d *Daemon) status() cli.Status {
 		SRTP: d.srtp(),
 		Calls: cli.CallCounts{
 			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected, Faults: cs.Faults,
-			EndedBy: make(map[string]uint64),
+			EndedBy: make(map[string]uint64), ByLanguage: make(map[string]cli.LanguageCounts),
 		},
 		NG: cli.NGCounts{Requests: ns.Requests, Failed: ns.Failed, Faults: ns.Faults},
 	}
@@ -67,6 +67,9 @@ func (d *Daemon) status() cli.Status {
 	}
 	for why, n := range cs.EndedBy {
 		st.Calls.EndedBy[why.String()] = n
+	}
+	for l, n := range cs.ByLanguage {
+		st.Calls.ByLanguage[l.String()] = cli.LanguageCounts{Live: n.Live, Created: n.Created}
 	}
 	st.Packets = cli.PacketCounts{Kernel: ms.Kernel.Packets, Userspace: ms.Userspace.Packets, Dropped: ms.Drops.Sum()}
 	st.Flows = cli.FlowCounts{Kernel: ms.KernelFlows, Userspace: ms.UserFlows}

@@ -92,9 +92,9 @@ type Plane struct {
 type tweaks struct {
 	noTCX    bool   // as before kernel 6.6
 	noAttach bool   // load only
+	noCrypto bool   // as before kernel 6.10
 	schema   string // of another version
 	mount    string // in place of ownBPFFS
-	noCrypto bool   // as before kernel 6.10
 }
 
 // Open loads the programs and attaches them to the devices that own cfg.Addrs, in the network namespace of the calling

@@ -83,11 +83,19 @@ func (k *fakeKernel) state(c fastpath.Cipher) (s fastpath.CipherState, err error
 	return s, nil
 }
 
-// cipher returns one of those of a flow.
-func (k *fakeKernel) cipher(c fastpath.Cipher) *fakeCipher {
+// cipher returns one of those of a flow, as it is now.
+func (k *fakeKernel) cipher(c fastpath.Cipher) fakeCipher {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.ciphers[c]
+	have := k.ciphers[c]
+	return fakeCipher{have.keys, maps.Clone(have.streams)}
+}
+
+// held is how many ciphers there are.
+func (k *fakeKernel) held() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.ciphers)
 }
 
 // move has the kernel come to an index of a stream.
@@ -169,8 +177,8 @@ func TestSRTPMovesToTheKernelWithItsKeys(t *testing.T) {
 				s.Close()
 			}
 			r.settle()
-			if len(r.kernel.ciphers) != 0 {
-				t.Errorf("%d ciphers are left", len(r.kernel.ciphers))
+			if r.kernel.held() != 0 {
+				t.Errorf("%d ciphers are left", r.kernel.held())
 			}
 		})
 	}
@@ -240,8 +248,8 @@ func TestWithdrawnSecuredFlowGoesOn(t *testing.T) {
 	r.as.UserspaceReason, r.bs.UserspaceReason = "test", "test"
 	r.a.Apply(r.as)
 	r.b.Apply(r.bs)
-	if len(r.kernel.flows) != 0 || len(r.kernel.ciphers) != 0 {
-		t.Fatalf("%d flows and %d ciphers are left", len(r.kernel.flows), len(r.kernel.ciphers))
+	if len(r.kernel.flows) != 0 || r.kernel.held() != 0 {
+		t.Fatalf("%d flows and %d ciphers are left", len(r.kernel.flows), r.kernel.held())
 	}
 	r.alice.send(r.a, sealed(t, r.sends, rtpPacket(3)))
 	r.until("what the kernel had is a replay", func() bool { return r.a.Stats().Drops[DropReplay] == 1 })
@@ -274,7 +282,7 @@ func TestSecuredFlowGetsNewKeys(t *testing.T) {
 	r.until("the flows have the new keys", func() bool {
 		fa, _ := r.kernel.flow(r.a)
 		fb, _ := r.kernel.flow(r.b)
-		return fa.Open != 0 && fa.Open != old.Open && fb.Seal != 0 && len(r.kernel.ciphers) == 2
+		return fa.Open != 0 && fa.Open != old.Open && fb.Seal != 0 && r.kernel.held() == 2
 	})
 	f, _ := r.kernel.flow(r.a)
 	if n := len(r.kernel.cipher(f.Open).streams); n != 0 {
@@ -308,8 +316,8 @@ func TestSRTPThatStaysInUserspace(t *testing.T) {
 			if st := r.a.Stats(); st.Plane != PlaneUserspace || !strings.Contains(st.Why, c.why) {
 				t.Errorf("%v: %s", st.Plane, st.Why)
 			}
-			if len(r.kernel.ciphers) > 1 { // the other direction may have one
-				t.Errorf("%d ciphers", len(r.kernel.ciphers))
+			if r.kernel.held() > 1 { // the other direction may have one
+				t.Errorf("%d ciphers", r.kernel.held())
 			}
 		})
 	}
@@ -319,8 +327,8 @@ func TestFailedInstallationLeavesNoKeys(t *testing.T) {
 	r := newSecuredRig(t, srtp.AES128CM80, func(r *offloadRig) { r.kernel.fail = errors.New("no room") })
 	r.talkSealed(1, confirmations+2)
 	r.until("it is said why", func() bool { return strings.Contains(r.a.Stats().Why, "no room") })
-	if len(r.kernel.ciphers) != 0 {
-		t.Errorf("%d ciphers are left", len(r.kernel.ciphers))
+	if r.kernel.held() != 0 {
+		t.Errorf("%d ciphers are left", r.kernel.held())
 	}
 	r.talkSealed(20, 2)
 }
@@ -367,8 +375,6 @@ func TestNothingClearFollowsSecuredFlows(t *testing.T) {
 		return a && b && fa.Open == 0 && fb.Seal == 0
 	})
 	r.until("the keys are gone", func() bool {
-		r.kernel.mu.Lock()
-		defer r.kernel.mu.Unlock()
-		return len(r.kernel.ciphers) == 0
+		return r.kernel.held() == 0
 	})
 }

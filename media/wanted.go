@@ -25,6 +25,7 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 	}
 	// Reports that pass are read in userspace, too.
 	f.Taps.RTCP = !p.Sealed && p.ReportBy == nil
+	f.Taps.All = len(p.Taps.Received) > 0
 	if f.Treatment, why.detail = p.treatmentInKernel(); why.detail != "" {
 		return f, to, reason{whyUserspace, why.detail}
 	}
@@ -80,6 +81,8 @@ func (k *kernelFlow) unfit(l *Leg, p *plan) reason {
 		return reason{label: whyKind}
 	case p.UserspaceReason != "":
 		return reason{whyUserspace, p.UserspaceReason}
+	case l.needs(p) != "":
+		return reason{whyUserspace, l.needs(p)}
 	case p.Bundle != nil:
 		return reason{whyUserspace, "bundle"}
 	case p.Muted:
@@ -159,6 +162,9 @@ func (l *Leg) target(p *plan, s *Sink, to *Leg) (t fastpath.Target, leg *Leg, wh
 	sp := to.plan.Load()
 	if sp != nil && sp.Secure && to != s.RTP {
 		return t, nil, reason{whyUserspace, "SRTCP"}
+	}
+	if why := to.needsToSend(sp); why != "" {
+		return t, nil, reason{whyUserspace, why}
 	}
 	t.From = to.local
 	if r := to.route.Load(); r != nil {

@@ -61,6 +61,14 @@ type CallCounts struct {
 	Rejected uint64            `json:"rejected"`
 	Faults   uint64            `json:"faults"` // of the daemon, while ending one
 	EndedBy  map[string]uint64 `json:"ended_by"`
+
+	ByLanguage map[string]LanguageCounts `json:"by_language"` // that they were made in
+}
+
+// LanguageCounts counts the calls of one control language.
+type LanguageCounts struct {
+	Live    uint64 `json:"live"`
+	Created uint64 `json:"created"`
 }
 
 // PacketCounts counts relayed packets by plane.
@@ -106,6 +114,7 @@ type Calls struct {
 // Call is one call with all its legs.
 type Call struct {
 	CallID      string    `json:"call_id"`
+	Language    string    `json:"language"` // it was made in: ng, rtpproxy or mediaproxy
 	State       string    `json:"state"`
 	Created     time.Time `json:"created"`
 	AgeSeconds  int64     `json:"age_seconds"`

@@ -42,10 +42,11 @@ const (
 	partChurn      = "churn"
 	partHandshakes = "dtls"
 	partFloods     = "floods"
+	partLanguages  = "rtpproxy"
 )
 
 func allParts() []string {
-	return []string{partRelay, partKernel, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods}
+	return []string{partRelay, partKernel, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods, partLanguages}
 }
 
 func (p plan) has(part string) bool { return slices.Contains(p.parts, part) }

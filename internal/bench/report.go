@@ -21,6 +21,7 @@ type report struct {
 	Churn      []churn     `json:"churn"`      // what is left of many calls
 	Handshakes []result    `json:"handshakes"` // per second of the proxy's CPU time
 	Floods     []flood     `json:"floods"`     // bad packets, with a call in progress
+	Languages  []result    `json:"languages"`  // calls made, answered and deleted per second, by control language
 }
 
 // result is the outcome of the runs of one subject.
@@ -106,7 +107,7 @@ func (r *report) compare() {
 			}
 		}
 	}
-	for _, list := range [][]result{r.Signalling, r.Handshakes} {
+	for _, list := range [][]result{r.Signalling, r.Handshakes, r.Languages} {
 		for i := range list {
 			a := &list[i]
 			if peer := find(list, peerName, a); peer != nil {
@@ -204,6 +205,7 @@ func (r *report) print(w io.Writer) {
 		})
 	}
 	r.printFloods(w)
+	r.printLanguages(w)
 	for _, list := range r.lists() {
 		for _, a := range list {
 			if a.Problem != "" {
@@ -224,6 +226,20 @@ func (r *report) printFloods(w io.Writer) {
 		fmt.Fprintln(tw, r.Floods[i].rowOf())
 	}
 	tw.Flush()
+}
+
+func (r *report) printLanguages(w io.Writer) {
+	if len(r.Languages) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nCalls made, answered and deleted per second, Weir on one CPU and the client on another:")
+	table(w, "calls\tlanguage\tmin\tmedian\tmax\tx ng\tproxy CPU\tclient CPU", r.Languages, func(a *result) string {
+		toNG := 0.0
+		if first := &r.Languages[0]; first.measured() {
+			toNG = a.Median / first.Median
+		}
+		return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%s\t%.0f %%\t%.0f %%", a.Min, a.Median, a.Max, ratio(toNG), 100*a.ProxyShare, 100*a.ClientShare)
+	})
 }
 
 func (r *report) printDelay(w io.Writer) {
