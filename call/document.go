@@ -34,6 +34,8 @@ type Document struct {
 	DeleteAt   time.Time  `json:"delete_at,omitzero"`
 	Converts   bool       `json:"converts,omitzero"`
 	Faxed      bool       `json:"faxed,omitzero"`
+	Client     netip.Addr `json:"client,omitzero"`
+	Callback   netip.Addr `json:"callback,omitzero"`
 	Early      []earlyDoc `json:"early,omitzero"`
 
 	TOS          uint8        `json:"tos,omitzero"`

@@ -33,6 +33,7 @@ func (c *Call) document() *Document {
 	doc := &Document{
 		Version: DocumentVersion, CallID: c.id, Aliases: slices.Clone(c.aliases), Created: c.created.UTC(), LastSignal: c.lastSignal.UTC(),
 		DeleteAt: c.deleteAt.UTC(), Converts: c.converts, Faxed: c.faxed,
+		Client: c.client, Callback: c.callback,
 		TOS: p.TOS, Manipulation: p.Manipulation, DropTraffic: p.DropTraffic, GenerateRTCP: p.GenerateRTCP,
 		LastID: p.lastID, LastSerial: p.lastSerial,
 	}

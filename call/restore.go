@@ -54,7 +54,7 @@ func (c *Call) restore(doc *Document) error {
 		return fmt.Errorf("%w: nobody is in the call", ErrDocument)
 	}
 	c.created, c.lastSignal, c.deleteAt, c.revived = doc.Created, doc.LastSignal, doc.DeleteAt, time.Now()
-	c.converts, c.faxed = doc.Converts, doc.Faxed
+	c.converts, c.faxed, c.client, c.callback = doc.Converts, doc.Faxed, doc.Client, doc.Callback
 	for _, f := range doc.Early {
 		c.early = append(c.early, fragment{tag: f.Tag, sdp: f.SDP})
 	}
