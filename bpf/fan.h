@@ -14,7 +14,7 @@ __noinline int fan_begin(struct work *w)
 
 	if (!w)
 		return REASON_STAGE;
-	flow = bpf_map_lookup_elem(&flows, &w->pkt.local);
+	flow = work_flow(&w->pkt.local);
 	if (!flow || flow->action != FLOW_FAN)
 		return REASON_ACTION;
 	if (parse_is_rtcp(&w->pkt) != !!(flow->flags & FLOW_RTCP))
@@ -38,7 +38,7 @@ __noinline int fan_ready(ctx_t *ctx, struct work *w)
 
 	if (!w)
 		return REASON_STAGE;
-	target = bpf_map_lookup_elem(&targets, &w->key);
+	target = work_target(&w->key);
 	if (!target || target->ipv6 != w->pkt.ipv6)
 		return REASON_TARGET;
 	__builtin_memset(&w->hop, 0, sizeof(w->hop));
@@ -56,7 +56,7 @@ __noinline int fan_send(ctx_t *ctx, struct work *w)
 
 	if (!w)
 		return TC_ACT_SHOT;
-	target = bpf_map_lookup_elem(&targets, &w->key);
+	target = work_target(&w->key);
 	if (!target)
 		return TC_ACT_SHOT; // gone this very moment, with its flow
 	w->target = *target;

@@ -59,7 +59,7 @@ __noinline int full_begin(ctx_t *ctx, struct work *w)
 	w->off = full_outer(w->pkt.tagged, w->pkt.ipv6);
 	if (!ctx_holds(ctx, w->off + w->pkt.udp_len))
 		return REASON_LENGTH;
-	flow = bpf_map_lookup_elem(&flows, &w->pkt.local);
+	flow = work_flow(&w->pkt.local);
 	if (!flow)
 		return REASON_NO_FLOW;
 	if (flow->version != FLOW_VERSION)
@@ -114,7 +114,7 @@ __noinline int full_step(ctx_t *ctx, struct work *w, __u32 i)
 
 	if (!w || i >= FLOW_CHAIN)
 		return REASON_NO_ROUTE;
-	flow = bpf_map_lookup_elem(&flows, &w->pkt.local);
+	flow = work_flow(&w->pkt.local);
 	if (!flow)
 		return i ? REASON_NO_ROUTE : REASON_NO_FLOW;
 	reason = full_check(flow, &w->pkt);
@@ -169,7 +169,7 @@ __noinline int full_content(ctx_t *ctx, struct work *w)
 	w->sums.ports_out = w->target.ports_out;
 	w->sums.inner = csum_fold(w->inner);
 	if (w->flags & (FLOW_TAP | FLOW_TAP_RTCP | FLOW_TAP_EVENTS)) {
-		flow = bpf_map_lookup_elem(&flows, &w->seen[0].local);
+		flow = work_flow(&w->seen[0].local);
 		if (flow)
 			tap(ctx, flow, w);
 	}
@@ -184,7 +184,7 @@ __noinline int full_account(struct work *w)
 	if (!w)
 		return 0;
 	for (__u32 i = 0; i < FLOW_CHAIN && i < w->flows; i++) {
-		flow = bpf_map_lookup_elem(&flows, &w->seen[i].local);
+		flow = work_flow(&w->seen[i].local);
 		if (!flow)
 			return 0;
 		if (parse_is_rtcp(&w->pkt)) {

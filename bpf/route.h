@@ -43,6 +43,7 @@ static __always_inline enum reason route_look_up(ctx_t *ctx, struct target *targ
 	struct bpf_fib_lookup fib = {};
 	enum reason reason;
 	struct port *port;
+	__u32 ifindex;
 	long result;
 
 	fib.l4_protocol = IPPROTO_UDP;
@@ -73,7 +74,8 @@ static __always_inline enum reason route_look_up(ctx_t *ctx, struct target *targ
 		hop->mtu = fib.mtu_result;
 		__builtin_memcpy(hop->dst, fib.dmac, sizeof(hop->dst));
 		__builtin_memcpy(hop->src, fib.smac, sizeof(hop->src));
-		port = bpf_map_lookup_elem(&ports, &hop->ifindex);
+		ifindex = fib.ifindex; // on the stack, see work.h
+		port = bpf_map_lookup_elem(&ports, &ifindex);
 		if (port)
 			ctx_port(hop, port);
 	}

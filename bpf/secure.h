@@ -124,7 +124,7 @@ static __always_inline int secure(ctx_t *ctx, enum hook hook)
 	}
 	if (reason != REASON_RELAYED)
 		return relay_up(hook, reason);
-	flow = bpf_map_lookup_elem(&flows, &w->pkt.local);
+	flow = work_flow(&w->pkt.local);
 	if (!flow)
 		return relay_up(hook, REASON_NO_FLOW);
 	reason = secure_begin(ctx, w, flow, &turn);

@@ -17,38 +17,47 @@ static __always_inline void tap_fill(struct tap *tap, const struct work *w)
 	tap->zero = 0;
 }
 
+// tap_load fills the room for data behind the head of a record.
+static __always_inline bool tap_load(ctx_t *ctx, const struct work *w, struct tap *tap, __u32 room)
+{
+	__u32 len = w->pkt.udp_len - sizeof(struct udphdr);
+
+	tap_fill(tap, w);
+	// One bound after the other, of one register: before Linux 6.6 the verifier makes nothing of what the compiler would
+	// make of them.
+	barrier_var(len);
+	if (len > room)
+		return false;
+	barrier_var(len);
+	if (len < RTCP_MIN)
+		return false;
+	return !ctx_load(ctx, w->off + sizeof(struct udphdr), tap + 1, len);
+}
+
 // tap_copy gives userspace a copy of the packet, as long as that is what it came as. False: there was no room.
 __noinline int tap_copy(ctx_t *ctx, struct work *w)
 {
 	struct tap *tap;
-	__u32 off, len;
-	long failed;
+	bool loaded;
 
 	if (!w)
 		return false;
-	off = w->off + sizeof(struct udphdr);
-	len = w->pkt.udp_len - sizeof(struct udphdr);
-	barrier_var(len); // or the bounds below are those of another register
-	if (len - 1 < TAP_SMALL - sizeof(*tap)) {
+	if (w->pkt.udp_len - sizeof(struct udphdr) <= TAP_SMALL - sizeof(*tap)) {
 		tap = bpf_ringbuf_reserve(&taps, TAP_SMALL, 0);
 		if (!tap)
 			return false;
-		tap_fill(tap, w);
-		failed = ctx_load(ctx, off, tap + 1, len);
-	} else if (len - 1 < TAP_LARGE - sizeof(*tap)) {
+		loaded = tap_load(ctx, w, tap, TAP_SMALL - sizeof(*tap));
+	} else {
 		tap = bpf_ringbuf_reserve(&taps, TAP_LARGE, 0);
 		if (!tap)
 			return false;
-		tap_fill(tap, w);
-		failed = ctx_load(ctx, off, tap + 1, len);
-	} else {
-		return false;
+		loaded = tap_load(ctx, w, tap, TAP_LARGE - sizeof(*tap));
 	}
-	if (failed)
-		bpf_ringbuf_discard(tap, 0);
-	else
+	if (loaded)
 		bpf_ringbuf_submit(tap, 0);
-	return !failed;
+	else
+		bpf_ringbuf_discard(tap, 0);
+	return loaded;
 }
 
 // tap copies the packet if the flow wants that.

@@ -61,3 +61,19 @@ static __always_inline struct work *work_begin(void)
 		__builtin_memset(w, 0, sizeof(*w));
 	return w;
 }
+
+// Before Linux 6.6 a key has to be on the stack: what a function is given a pointer to will not do.
+
+static __always_inline struct flow *work_flow(const struct endpoint *local)
+{
+	struct endpoint key = *local;
+
+	return bpf_map_lookup_elem(&flows, &key);
+}
+
+static __always_inline struct target *work_target(const struct endpoint *receiver)
+{
+	struct endpoint key = *receiver;
+
+	return bpf_map_lookup_elem(&targets, &key);
+}

@@ -3,6 +3,7 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -23,7 +24,10 @@ var (
 
 // explain turns what the kernel says into what can be done about it.
 func explain(err error) string {
+	var refused *ebpf.VerifierError
 	switch {
+	case errors.As(err, &refused) && len(refused.Log) > 0:
+		return fmt.Sprintf("this kernel's verifier refuses it (%s)", strings.TrimSpace(refused.Log[max(0, len(refused.Log)-2)]))
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return "no CAP_BPF or CAP_NET_ADMIN: run as root or add the capabilities"
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EOPNOTSUPP):
