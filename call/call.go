@@ -73,11 +73,14 @@ func (c *Call) end(why Reason) {
 	c.plan.links(func(m *Media) { m.Link.Close() })
 	c.plan.legs((*media.Leg).Close)
 	c.report(why) // after closing: only then the counts of the kernel are final
+	if why != ReasonFailed {
+		c.manager.past.count(c)
+	}
 }
 
 // deadline returns when the call ends if nothing else happens, and why it would.
 func (c *Call) deadline(now time.Time) (time.Time, Reason) {
-	cfg := &c.manager.cfg
+	cfg := c.manager.limits.Load()
 	at, why := c.lastSignal.Add(cfg.OfferTimeout), ReasonOfferTimeout
 	if c.plan.answered() {
 		alive := c.lastSignal

@@ -166,6 +166,7 @@ func (d *Daemon) openCalls() error {
 	d.disp = ng.NewDispatcher(ng.Config{
 		SSRC: ssrc,
 		CLI:  &cli.Commands{Calls: d.calls, Plane: d.plane, JSON: d.jsonStatistics}, Statistics: d.statistics,
+		Pages: d.pages(),
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
 	})
 	return nil

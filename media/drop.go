@@ -72,6 +72,9 @@ func (d Drop) String() string {
 	return "unknown reason"
 }
 
+// DropReasons returns the words of all reasons.
+func DropReasons() []string { return dropNames[:] }
+
 // Drops counts packets by reason, indexed by Drop.
 type Drops [dropCount]uint64
 

@@ -29,6 +29,14 @@ const (
 	whyGone       = "flow vanished from the kernel"
 )
 
+// KernelReasons returns all labels that Totals.NotKernel can have.
+func KernelReasons() []string {
+	return []string{
+		whyNoPlan, whyClosed, whyKind, whyUserspace, whyNoFastPath, whyMuted, whyNoSink, whySinks, whyUnserved, whySinkClosed, whyFamily,
+		whyLearning, whyNoAddress, whyPeer, whyDetour, whyPending, whyInstall, whyStill, whyGone,
+	}
+}
+
 // reason is a label out of a closed set, and what else there is to say.
 type reason struct{ label, detail string }
 

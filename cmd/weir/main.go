@@ -54,7 +54,7 @@ established calls stay in the kernel (XDP or tc); everything else goes through u
   weir top             the calls, live`,
 			Version: version,
 		}
-		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(), versionCommand())
+		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(), versionCommand(), docsCommand())
 	}
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	return cmd

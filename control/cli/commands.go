@@ -30,22 +30,22 @@ func listings() []listing {
 		{"sessions", "print one-liner session information; with a call-id, details of that session", (*Commands).sessions},
 		{"totals", "print total statistics", (*Commands).totals},
 		{"maxsessions", "print maximum sessions", func(c *Commands, _ []string) string {
-			return fmt.Sprintf("Maximum sessions configured on rtpengine: %d\n", c.Calls.Config().MaxSessions)
+			return fmt.Sprintf("Maximum sessions configured on rtpengine: %d\n", c.Calls.Limits().MaxSessions)
 		}},
 		{"timeout", "print timeout in seconds", func(c *Commands, _ []string) string {
-			return "TIMEOUT=" + whole(c.Calls.Config().Timeout) + "\n"
+			return "TIMEOUT=" + whole(c.Calls.Limits().Timeout) + "\n"
 		}},
 		{"silenttimeout", "print silent-timeout in seconds", func(c *Commands, _ []string) string {
-			return "SILENT_TIMEOUT=" + whole(c.Calls.Config().SilentTimeout) + "\n"
+			return "SILENT_TIMEOUT=" + whole(c.Calls.Limits().SilentTimeout) + "\n"
 		}},
 		{"offertimeout", "print offer-timeout in seconds", func(c *Commands, _ []string) string {
-			return "OFFER_TIMEOUT=" + whole(c.Calls.Config().OfferTimeout) + "\n"
+			return "OFFER_TIMEOUT=" + whole(c.Calls.Limits().OfferTimeout) + "\n"
 		}},
 		{"finaltimeout", "print final-timeout in seconds", func(c *Commands, _ []string) string {
-			return "FINAL_TIMEOUT=" + whole(c.Calls.Config().FinalTimeout) + "\n"
+			return "FINAL_TIMEOUT=" + whole(c.Calls.Limits().FinalTimeout) + "\n"
 		}},
 		{"deletedelay", "print delete-delay in seconds", func(c *Commands, _ []string) string {
-			return whole(c.Calls.Config().DeleteDelay) + "\n"
+			return whole(c.Calls.Limits().DeleteDelay) + "\n"
 		}},
 		{"jsonstats", "print statistics as JSON", func(c *Commands, _ []string) string { return c.JSON() }},
 	}

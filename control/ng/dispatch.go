@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"runtime/debug"
 	"strings"
@@ -44,6 +45,7 @@ type Dispatcher struct {
 
 	clients    clients
 	statistics func() ngproto.Dict
+	pages      map[string]http.Handler
 
 	mu    sync.Mutex
 	known map[string]bool // words logged already
@@ -58,7 +60,9 @@ type Config struct {
 	CLI    CLI // nil: no command lines
 	// Statistics returns the tree of all counts; nil: none.
 	Statistics func() ngproto.Dict
-	Log        *slog.Logger // nil: none
+	// Pages are what HTTP serves beside the languages, by the pattern of net/http that leads to them.
+	Pages map[string]http.Handler
+	Log   *slog.Logger // nil: none
 }
 
 // CLI runs one line of the operator's command language, as the ng command "cli", HTTP and WebSocket bring it, and returns all
@@ -77,7 +81,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	}
 	return &Dispatcher{
 		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, log: cfg.Log,
-		known: make(map[string]bool), statistics: cfg.Statistics, clients: clients{all: make(map[netip.Addr]*Client)},
+		known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
 	}
 }
 
@@ -385,9 +389,10 @@ func withoutEffect(req *ngproto.Request) []string {
 // Stats are counts of requests.
 type Stats struct {
 	Requests, Failed, Faults uint64
+	Replies                  int // that are remembered now
 }
 
 // Stats returns the counts so far.
 func (d *Dispatcher) Stats() Stats {
-	return Stats{Requests: d.requests.Load(), Failed: d.failed.Load(), Faults: d.faults.Load()}
+	return Stats{Requests: d.requests.Load(), Failed: d.failed.Load(), Faults: d.faults.Load(), Replies: d.cache.Len()}
 }

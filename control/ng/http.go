@@ -60,7 +60,7 @@ func ListenHTTP(addr netip.AddrPort, secure *tls.Config, idle time.Duration, log
 		h.listener = tls.NewListener(h.listener, secure)
 	}
 	h.server = http.Server{
-		Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: requestTimeout, IdleTimeout: idle,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: requestTimeout, IdleTimeout: idle,
 		// A client that does not read its reply must not keep it in memory. A WebSocket sets deadlines of its own.
 		WriteTimeout:                 requestTimeout + writeTimeout,
 		DisableGeneralOptionsHandler: true,                                              // browsers want our headers from "OPTIONS *" too
@@ -75,6 +75,7 @@ func (h *HTTP) Addr() net.Addr { return h.listener.Addr() }
 // Serve has disp answer requests until ctx ends, then closes all connections.
 func (h *HTTP) Serve(ctx context.Context, disp *Dispatcher) error {
 	h.disp = disp
+	h.server.Handler = h.routes()
 	h.server.BaseContext = func(net.Listener) context.Context { return ctx }
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() })
 	defer stop()
@@ -100,6 +101,9 @@ func (h *HTTP) routes() http.Handler {
 	mux.HandleFunc("POST /ng-plain", h.plain)
 	mux.HandleFunc("GET /cli/{line...}", h.cliByPath)
 	mux.HandleFunc("POST /cli", h.cliByBody)
+	for pattern, page := range h.disp.pages {
+		mux.Handle(pattern, page)
+	}
 	mux.HandleFunc("/", notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, header := range [][2]string{

@@ -23,6 +23,8 @@ var mayImport = map[string][]string{
 	"control/ng":  {"call", "ngproto", "media", "sdp"},
 	"control/cli": {"call", "media"},
 	"control/*":   {"call", "media"},
+
+	"control/metrics": {"call", "media", "fastpath"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
 		"store", "control/*"},
 	"cmd/*": {"daemon", "control/cli", "ngproto"},

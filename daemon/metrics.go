@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/weir-media/weir/control/metrics"
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/ngproto"
+)
+
+// MetricsPage returns the page of the documentation about metrics.
+func MetricsPage() string { return metrics.Page() }
+
+// pages are what HTTP serves beside the ng protocol.
+func (d *Daemon) pages() map[string]http.Handler {
+	return map[string]http.Handler{
+		"GET /metrics": metrics.NewHandler(metrics.NewRegistry(d.snapshot), d.log),
+		"GET /statistics": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, d.jsonStatistics()) // a client that went away is no news
+		}),
+	}
+}
+
+// snapshot gathers all counts. Each part is asked once.
+func (d *Daemon) snapshot() *metrics.Snapshot {
+	ns := d.disp.Stats()
+	s := &metrics.Snapshot{
+		Version: d.version, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Uptime: time.Since(d.started),
+		Calls: d.calls.Stats(), Media: d.plane.Totals(), Exits: d.fast.Reasons(), Replies: ns.Replies,
+		RequestsFailed: ns.Failed, RequestFaults: ns.Faults,
+	}
+	if s.Draining, s.DrainDeadline = d.calls.Draining(); s.Draining {
+		s.Remaining = d.calls.Remaining()
+	}
+	s.Interfaces = d.addresses(&s.Media)
+	commands := ngproto.Commands()
+	for _, c := range commands {
+		s.Commands = append(s.Commands, string(c))
+	}
+	for _, c := range d.disp.Clients() {
+		client := metrics.Client{Address: addressName(c.Address), Errors: c.Errors, Requests: make(map[string]metrics.Requests, len(commands))}
+		for command, n := range c.Commands {
+			client.Requests[string(command)] = metrics.Requests{Count: n.Requests, Time: n.Time}
+		}
+		s.Clients = append(s.Clients, client)
+	}
+	return s
+}
+
+// addresses lists the addresses of the logical interfaces with what is counted for each.
+func (d *Daemon) addresses(totals *media.Totals) []metrics.Interface {
+	pools := d.plane.Pools()
+	var all []metrics.Interface
+	for _, f := range d.interfaces {
+		for _, a := range f.Addresses {
+			n := metrics.Interface{Name: f.Name, Address: a.IP, PortMin: a.PortMin, PortMax: a.PortMax}
+			for i := range pools {
+				if pools[i].Address == a.IP {
+					n.Pool, n.Traffic = pools[i], totals.Addresses[i]
+				}
+			}
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// addressName is empty for clients that have none.
+func addressName(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
