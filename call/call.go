@@ -1,6 +1,7 @@
 package call
 
 import (
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type Call struct {
 	aliases    []string // ids of calls that were merged into this one
 	plan       *Plan
 	early      []fragment // for descriptions that have not come yet
+	creator    netip.Addr // who asked for it first
 	lastSignal time.Time
 	deleteAt   time.Time   // zero: nobody asked for its end
 	timer      *time.Timer // the next time the call could end

@@ -104,21 +104,26 @@ func (m *Manager) endAll(why Reason) { m.each(func(c *Call) { c.end(why) }) }
 
 // each calls fn for every call as its owner, one after the other. No other lock is held meanwhile.
 func (m *Manager) each(fn func(*Call)) {
+	for _, c := range m.all() {
+		_, _ = c.own(func(c *Call) error {
+			fn(c)
+			return nil
+		})
+	}
+}
+
+// all returns every call once, also those with several ids.
+func (m *Manager) all() []*Call {
+	calls := make([]*Call, 0, max(0, m.live.Load()))
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.RLock()
-		calls := make([]*Call, 0, len(s.calls))
 		for id, c := range s.calls {
-			if c.id == id { // not by an alias
+			if c.id == id {
 				calls = append(calls, c)
 			}
 		}
 		s.mu.RUnlock()
-		for _, c := range calls {
-			_, _ = c.own(func(c *Call) error {
-				fn(c)
-				return nil
-			})
-		}
 	}
+	return calls
 }

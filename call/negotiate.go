@@ -54,6 +54,9 @@ func (m *Manager) signal(req *Request, create bool, step func(*draft, *Request) 
 		d.catchUp()
 		c.deleteAt = time.Time{} // whoever signals again wants the call to live
 		d.commit()
+		if !c.creator.IsValid() {
+			c.creator = req.Client
+		}
 		c.signalled()
 		return nil
 	})

@@ -15,6 +15,7 @@ type Request struct {
 	ViaBranch string
 	SDPText   string           // that SDP was read from
 	SDP       *sdp.Description // belongs to the call from here on; nobody writes to it
+	Client    netip.Addr       // who asks; invalid when it has no address
 	Options
 
 	answer bool

@@ -43,12 +43,20 @@ type Daemon struct {
 	cli        *cli.Server
 
 	certificates *dtls.Certificates
+
+	book  *logbook
+	tuner *tuner
+	load  load
 }
 
 // New builds a daemon from complete options. Its errors say what to change. What it tells the operator goes to out, its log to
 // logTo. On error nothing is left open.
 func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err error) {
-	d = &Daemon{opts: opts, version: version, log: newLog(logTo, opts.LogLevel), started: time.Now()}
+	settings := opts.settings()
+	d = &Daemon{opts: opts, version: version, started: time.Now(), book: newLogbook(logTo)}
+	d.book.setLevels(settings.LogLevels)
+	d.log = d.book.logger("core")
+	d.tuner = &tuner{start: settings, now: settings, put: d.tune}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -151,10 +159,15 @@ func (d *Daemon) openCalls() error {
 	if d.certificates, err = dtls.NewCertificates(cfg); err != nil {
 		return err
 	}
+	limits := d.tuner.Settings().Limits
 	d.calls = call.NewManager(call.Config{
 		Plane: d.plane, Log: d.log,
-		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
-		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
+		Timeout: limits.Timeout, SilentTimeout: limits.SilentTimeout, OfferTimeout: limits.OfferTimeout,
+		FinalTimeout: limits.FinalTimeout, DeleteDelay: limits.DeleteDelay, MaxSessions: limits.MaxSessions,
+		Admit: func() error {
+			s := d.tuner.Settings()
+			return d.load.admit(&s)
+		},
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		CodecPreferences: o.preferences, PortLatching: o.PortLatching, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
@@ -165,9 +178,9 @@ func (d *Daemon) openCalls() error {
 	}
 	d.disp = ng.NewDispatcher(ng.Config{
 		SSRC: ssrc,
-		CLI:  &cli.Commands{Calls: d.calls, Plane: d.plane, JSON: d.jsonStatistics}, Statistics: d.statistics,
+		CLI:  d.commandLines(), Statistics: d.statistics,
 		Pages: d.pages(),
-		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
+		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.book.logger("control"),
 	})
 	return nil
 }
@@ -200,6 +213,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { d.disp.Run(ctx); return nil })
+	group.Go(func() error { d.load.run(ctx, d.plane); return nil })
 	group.Go(func() error {
 		d.certificates.Run(ctx, func(err error) { d.log.Error("the DTLS certificate cannot be renewed", "err", err) })
 		return nil
@@ -258,7 +272,7 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 		fmt.Fprintf(out, "kernel  %-10s %s: %s\n", e.Interface, e.Engine, e.Reason)
 	}
 	for _, w := range d.ways {
-		fmt.Fprintf(out, "control ng         %s\n", w.name)
+		fmt.Fprintf(out, "control %-10s %s\n", w.kind, w.name)
 	}
 	if d.cli != nil {
 		fmt.Fprintf(out, "control tools      %s\n", d.opts.Socket)

@@ -54,6 +54,10 @@ type Options struct {
 	DTLS dtlsOptions
 
 	Quality qualityOptions
+	Tuning  tuningOptions
+
+	ListenCLI   []string
+	ControlPMTU string
 
 	FastPath   string
 	Table      int
@@ -129,6 +133,9 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.SoftwareID, "software-id", "", "name of this proxy in descriptions it makes (default rtpengine-VERSION)")
 	o.DTLS.register(fs)
 	o.Quality.register(fs)
+	fs.StringArrayVarP(&o.ListenCLI, "listen-cli", "c", nil, "[ADDRESS:]PORT for rtpengine-ctl over TCP; repeatable")
+	fs.StringVar(&o.ControlPMTU, "control-pmtu", "", "of IPv4 replies to ng requests over UDP: want (never fragmented on the way) or dont (default the system's)")
+	o.Tuning.register(fs)
 	registerPeerOptions(fs)
 }
 
@@ -274,6 +281,14 @@ func (o *Options) check() error {
 	}
 	if err := o.Quality.check(); err != nil {
 		return err
+	}
+	if err := o.Tuning.check(); err != nil {
+		return err
+	}
+	switch o.ControlPMTU {
+	case "", "want", "dont", "don't":
+	default:
+		return fmt.Errorf("--control-pmtu %q is neither want nor dont", o.ControlPMTU)
 	}
 	_, err := o.learning()
 	return err

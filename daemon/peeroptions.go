@@ -10,21 +10,20 @@ import (
 // configuration file of rtpengine starts Weir unchanged: NAME, "/x" for a short form, "!" for one without a value.
 const peerOptions = `
 nftables-chain nftables-base-chain nftables-append! nftables-family xtables! nftables-start! nftables-stop!
-nftables-status! listen-cli/c listen-tcp/l
+nftables-status! listen-tcp/l
 listen-udp/u http-threads http-buf-size graphite/g
-graphite-interval/G graphite-prefix graphite-timeout control-tos control-pmtu redis/r redis-write/w redis-subscribe
+graphite-interval/G graphite-prefix graphite-timeout redis/r redis-write/w redis-subscribe
 subscribe-keyspace/k redis-resolve-on-reconnect! redis-num-threads redis-expires no-redis-required/q!
-redis-allowed-errors redis-disable-time redis-cmd-timeout redis-connect-timeout redis-format redis-tcp-keepalive-time
+redis-format redis-tcp-keepalive-time
 redis-tcp-keepalive-intvl redis-tcp-keepalive-probes active-switchover! b2b-url/b xmlrpc-format/x log-facility-cdr
-log-facility-rtcp log-facility-dtmf log-format log-level-core log-level-ffmpeg log-level-internals log-level-spandsp
-log-level-transcoding log-level-codec log-level-rtcp log-level-ice log-level-crypto log-level-srtp log-level-http
-log-level-control log-level-dtx split-logs! max-log-line-length no-log-timestamps! log-name log-mark-prefix
+log-facility-rtcp log-facility-dtmf log-format
+split-logs! max-log-line-length no-log-timestamps! log-name log-mark-prefix
 log-mark-suffix log-srtp-keys! debug-srtp! dtmf-log-dest dtmf-log-ng-tcp! dtmf-no-suppress! dtmf-digit-delay
 dtmf-no-log-injects! media-num-threads codec-num-threads kernel-num-threads kernel-slots thread-stack poller-size
 poller-per-thread! timer-accuracy io-uring! io-uring-buffers max-recv-iters socket-cpu-affinity scheduling priority
 idle-scheduling idle-priority evs-lib-path codec-chain-lib-path codec-chain-runners codec-chain-concurrency
 codec-chain-async codec-chain-nonblock! codec-chain-interval codec-chain-opus-application codec-chain-opus-complexity
-max-load max-cpu max-bandwidth homer homer-protocol homer-id homer-disable-rtcp-stats! homer-enable-ng!
+homer homer-protocol homer-id homer-disable-rtcp-stats! homer-enable-ng!
 homer-ng-capture-proto recording-dir recording-method recording-format record-egress! record-both! iptables-chain
 codecs! mysql-host mysql-port mysql-user mysql-pass mysql-query jitter-buffer jb-clock-drift! jb-adaptive!
 jb-adaptive-min jb-adaptive-max

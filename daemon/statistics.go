@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/weir-media/weir/call"
-	"github.com/weir-media/weir/control/metrics"
+	"github.com/weir-media/weir/control/counts"
 	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/ngproto"
 )
@@ -28,30 +28,34 @@ func (d *Daemon) statistics() ngproto.Dict {
 	}
 }
 
-// counts writes numbers under keys, which come with their values in turns.
-type counts ngproto.Dict
+// branch writes numbers under keys, which come with their values in turns.
+type branch ngproto.Dict
 
-func (c *counts) add(key string, n uint64) {
+func (c *branch) add(key string, n uint64) {
 	*c = append(*c, ngproto.Entry{Key: key, Value: ngproto.Int(int64(min(n, math.MaxInt64)))})
 }
 
 // seconds writes a time the way clients expect it.
-func (c *counts) seconds(key string, s float64) {
+func (c *branch) seconds(key string, s float64) {
 	*c = append(*c, ngproto.Entry{Key: key, Value: ngproto.String(strconv.FormatFloat(s, 'f', 6, 64))})
 }
 
-func currentStatistics(s *metrics.Snapshot) ngproto.Dict {
+func currentStatistics(s *counts.Snapshot) ngproto.Dict {
 	cs, ms := &s.Calls, &s.Media
-	var c counts
+	var c branch
 	c.add("sessionsown", cs.Live)
 	c.add("sessionsforeign", 0)
 	c.add("sessionstotal", cs.Live)
-	for _, key := range []string{
-		"transcodedmedia", "mediacache", "playercache",
-		"packetrate_user", "byterate_user", "errorrate_user", "packetrate_kernel", "byterate_kernel", "errorrate_kernel",
-		"packetrate", "byterate", "errorrate",
-	} {
+	for _, key := range []string{"transcodedmedia", "mediacache", "playercache"} {
 		c.add(key, 0)
+	}
+	for _, r := range []struct {
+		suffix string
+		rate   counts.Rate
+	}{{"_user", s.Rates.Userspace}, {"_kernel", s.Rates.Kernel}, {"", s.Rates.Sum()}} {
+		c.add("packetrate"+r.suffix, r.rate.Packets)
+		c.add("byterate"+r.suffix, r.rate.Bytes)
+		c.add("errorrate"+r.suffix, r.rate.Errors)
 	}
 	c.add("media_userspace", uint64(ms.UserFlows))
 	c.add("media_kernel", uint64(ms.KernelFlows))
@@ -59,10 +63,10 @@ func currentStatistics(s *metrics.Snapshot) ngproto.Dict {
 	return ngproto.Dict(c)
 }
 
-func totalStatistics(s *metrics.Snapshot) ngproto.Dict {
+func totalStatistics(s *counts.Snapshot) ngproto.Dict {
 	cs, ms := &s.Calls, &s.Media
 	errors := ms.Drops.Errors()
-	var c counts
+	var c branch
 	c.add("uptime", uint64(s.Uptime.Seconds()))
 	c.add("managedsessions", cs.Ended)
 	c.add("rejectedsessions", cs.Rejected)
@@ -94,7 +98,7 @@ func totalStatistics(s *metrics.Snapshot) ngproto.Dict {
 // sampled writes the keys of a quantity that is sampled in units of 1/scale.
 func sampled(name string, s media.Sums, scale float64) ngproto.Dict {
 	sum, squares, n := float64(s.Sum)/scale, float64(s.Squares)/(scale*scale), float64(max(s.Samples, 1))
-	var c counts
+	var c branch
 	c.seconds(name+"_total", sum)
 	c.seconds(name+"2_total", squares)
 	c.add(name+"_samples_total", s.Samples)
@@ -118,7 +122,7 @@ func voipMetrics(f *media.Figures, lost uint64) ngproto.Dict {
 	} {
 		all = append(all, sampled(m.name, m.sums, 1)...)
 	}
-	c := counts(all)
+	c := branch(all)
 	c.add("packets_lost", lost)
 	for _, key := range []string{"rtp_duplicates", "rtp_skips", "rtp_seq_resets", "rtp_reordered"} {
 		c.add(key, 0)
@@ -126,17 +130,17 @@ func voipMetrics(f *media.Figures, lost uint64) ngproto.Dict {
 	return ngproto.Dict(c)
 }
 
-func controlStatistics(clients []metrics.Client) ngproto.Dict {
+func controlStatistics(clients []counts.Client) ngproto.Dict {
 	commands := ngproto.Commands()
 	slices.SortFunc(commands, func(a, b ngproto.Command) int { return strings.Compare(string(a), string(b)) })
-	slices.SortFunc(clients, func(a, b metrics.Client) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortFunc(clients, func(a, b counts.Client) int { return strings.Compare(a.Address, b.Address) })
 	var proxies []ngproto.Value
-	var total counts
+	var total branch
 	sums := make(map[ngproto.Command]uint64)
 	var errors uint64
 	for i := range clients {
 		c := &clients[i]
-		p := counts{{Key: "proxy", Value: ngproto.String(c.Address)}}
+		p := branch{{Key: "proxy", Value: ngproto.String(c.Address)}}
 		for _, command := range commands {
 			short, n := lowered(command), c.Requests[string(command)]
 			p.add(short+"count", n.Count)
@@ -158,19 +162,19 @@ func controlStatistics(clients []metrics.Client) ngproto.Dict {
 func lowered(c ngproto.Command) string { return strings.ToLower(c.Short()) }
 
 // interfaceStatistics lists the addresses of the logical interfaces.
-func interfaceStatistics(interfaces []metrics.Interface) []ngproto.Value {
+func interfaceStatistics(interfaces []counts.Interface) []ngproto.Value {
 	var all []ngproto.Value
 	for i := range interfaces {
 		n := &interfaces[i]
 		pairs := n.Pool.Free + n.Pool.Used + n.Pool.Resting // what is shown are ports
-		var ports counts
+		var ports branch
 		ports.add("min", uint64(n.PortMin))
 		ports.add("max", uint64(n.PortMax))
 		ports.add("used", 2*uint64(n.Pool.Used))
 		ports = append(ports, ngproto.Entry{Key: "used_pct", Value: ngproto.Float(100 * float64(n.Pool.Used) / float64(max(pairs, 1)))})
 		ports.add("free", 2*uint64(n.Pool.Free))
 		ports.add("totals", 2*uint64(pairs))
-		c := counts{
+		c := branch{
 			{Key: "name", Value: ngproto.String(n.Name)}, {Key: "address", Value: ngproto.String(n.Address.String())},
 			{Key: "ports", Value: ngproto.Map(ngproto.Dict(ports))},
 		}
@@ -187,7 +191,7 @@ func interfaceStatistics(interfaces []metrics.Interface) []ngproto.Value {
 
 // traffic writes one direction.
 func traffic(n media.Counts, errors uint64) ngproto.Dict {
-	var c counts
+	var c branch
 	c.add("packets", n.Packets)
 	c.add("bytes", n.Bytes)
 	c.add("errors", errors)

@@ -4,15 +4,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weir-media/weir/control/metrics"
+	"github.com/weir-media/weir/control/counts"
 	"github.com/weir-media/weir/ngproto"
 )
 
 func TestControlStatisticsSumOverClients(t *testing.T) {
-	ping := func(n uint64) map[string]metrics.Requests {
-		return map[string]metrics.Requests{string(ngproto.Ping): {Count: n, Time: 1500 * time.Millisecond}}
+	ping := func(n uint64) map[string]counts.Requests {
+		return map[string]counts.Requests{string(ngproto.Ping): {Count: n, Time: 1500 * time.Millisecond}}
 	}
-	tree := controlStatistics([]metrics.Client{
+	tree := controlStatistics([]counts.Client{
 		{Address: "192.0.2.2", Requests: ping(3), Errors: 1}, {Address: "192.0.2.1", Requests: ping(4), Errors: 2},
 	})
 	if n, _ := tree.Int("totalpingcount"); n != 7 {

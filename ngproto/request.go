@@ -8,6 +8,7 @@ import "net/netip"
 type Request struct {
 	Command Command
 	Flags   Flags
+	Client  netip.Addr // who has sent it, as far as whoever received it says
 
 	// Call and parties.
 	CallID    string

@@ -40,8 +40,7 @@ func root(called string) *cobra.Command {
 		cmd.Version = version
 		cmd.Flags().BoolP("version", "v", false, "print the version")
 	case "rtpengine-ctl":
-		cmd = &cobra.Command{Use: "rtpengine-ctl", Short: "Look into a running daemon"}
-		cmd.AddCommand(statusCommand(), listCommand(), topCommand())
+		cmd = ctlCommand()
 	default:
 		cmd = &cobra.Command{
 			Use:   "weir",

@@ -81,10 +81,8 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now()
 	out := Calls{Calls: []Call{}, Total: int(s.calls().Stats().Live)}
-	for _, id := range s.calls().List(limit) {
-		if snap, err := s.calls().Query(id, "", ""); err == nil { // else it ended meanwhile
-			out.Calls = append(out.Calls, view(snap, now))
-		}
+	for _, snap := range s.calls().Snapshots(limit) {
+		out.Calls = append(out.Calls, view(snap, now))
 	}
 	write(w, out)
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weir-media/weir/control/counts"
 )
 
 const (
@@ -21,7 +23,7 @@ type family struct {
 	labels []label
 	help   string
 	idle   string // why it is always 0; empty when it is not
-	read   func(*Snapshot, emit)
+	read   func(*counts.Snapshot, emit)
 }
 
 // label is a dimension of a family. Its values are a closed list, or bounded by what bounds says.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-media/weir/control/counts"
 	"github.com/weir-media/weir/media"
 )
 
@@ -14,9 +15,9 @@ func TestLabelsAreClosedLists(t *testing.T) {
 	for _, f := range families() {
 		known[f.name] = f.labels
 	}
-	s := &Snapshot{Media: media.Totals{NotKernel: map[string]int{"made up": 1}}, Commands: []string{"offer"}, Clients: []Client{{Address: "x"}},
-		Interfaces: []Interface{{Name: "x"}}}
-	all, err := NewRegistry(func() *Snapshot { return s }).Gather()
+	s := &counts.Snapshot{Media: media.Totals{NotKernel: map[string]int{"made up": 1}}, Commands: []string{"offer"}, Clients: []counts.Client{{Address: "x"}},
+		Interfaces: []counts.Interface{{Name: "x"}}}
+	all, err := NewRegistry(func() *counts.Snapshot { return s }).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,14 +41,14 @@ func TestLabelsAreClosedLists(t *testing.T) {
 }
 
 func TestScrapeOfManyClientsIsFast(t *testing.T) {
-	s := &Snapshot{Commands: make([]string, 33)}
+	s := &counts.Snapshot{Commands: make([]string, 33)}
 	for i := range s.Commands {
 		s.Commands[i] = string(rune('A' + i))
 	}
 	for range 1000 {
-		s.Clients = append(s.Clients, Client{Address: time.Duration(len(s.Clients)).String()})
+		s.Clients = append(s.Clients, counts.Client{Address: time.Duration(len(s.Clients)).String()})
 	}
-	r := NewRegistry(func() *Snapshot { return s })
+	r := NewRegistry(func() *counts.Snapshot { return s })
 	best := time.Hour // of several, since other work may hold up any of them
 	for range 5 {
 		began := time.Now()

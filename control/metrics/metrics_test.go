@@ -14,14 +14,15 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/control/counts"
 	"github.com/weir-media/weir/control/metrics"
 	"github.com/weir-media/weir/fastpath"
 	"github.com/weir-media/weir/media"
 )
 
 // snapshot has something of everything.
-func snapshot() *metrics.Snapshot {
-	s := &metrics.Snapshot{
+func snapshot() *counts.Snapshot {
+	s := &counts.Snapshot{
 		Version: "1.2", PID: 42, Goroutines: 17, Uptime: 90 * time.Second, Replies: 5, RequestsFailed: 6, RequestFaults: 7,
 		Calls: call.Stats{
 			Live: 3, Created: 13, Ended: 10, Rejected: 4,
@@ -32,13 +33,13 @@ func snapshot() *metrics.Snapshot {
 			Kernel: media.Counts{Packets: 900, Bytes: 9000}, Userspace: media.Counts{Packets: 100, Bytes: 1000}, Refused: 8, Legs: 12,
 			KernelFlows: 4, UserFlows: 2, NotKernel: map[string]int{"muted": 2}, Lost: 11, Handshakes: 3, HandshakesFailed: 1,
 		},
-		Interfaces: []metrics.Interface{{
+		Interfaces: []counts.Interface{{
 			Name: "pub", Address: netip.MustParseAddr("192.0.2.1"), PortMin: 30000, PortMax: 39999,
 			Pool:    media.PoolStats{Free: 4990, Used: 6, Resting: 4, Quality: media.Figures{MOS: media.Sums{Samples: 2, Sum: 86, Squares: 3698}}},
 			Traffic: media.Traffic{In: media.Counts{Packets: 21, Bytes: 22}, Out: media.Counts{Packets: 23, Bytes: 24}, Errors: 25, Lost: 26},
 		}},
 		Exits:    []fastpath.ReasonCount{{Hook: fastpath.XDP, Name: "relayed", Packets: 900}},
-		Clients:  []metrics.Client{{Address: "192.0.2.9", Errors: 2, Requests: map[string]metrics.Requests{"offer": {Count: 5, Time: time.Second}}}},
+		Clients:  []counts.Client{{Address: "192.0.2.9", Errors: 2, Requests: map[string]counts.Requests{"offer": {Count: 5, Time: time.Second}}}},
 		Commands: []string{"offer", "start recording"},
 		Draining: true, DrainDeadline: time.Unix(1000, 0), Remaining: 2,
 	}

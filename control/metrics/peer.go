@@ -4,18 +4,19 @@ import (
 	"strconv"
 
 	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/control/counts"
 	"github.com/weir-media/weir/media"
 )
 
 // number makes a counter without labels.
-func number(name, help string, read func(*Snapshot) uint64) family {
-	return family{name: name, kind: counter, help: help, read: func(s *Snapshot, out emit) { out(float64(read(s))) }}
+func number(name, help string, read func(*counts.Snapshot) uint64) family {
+	return family{name: name, kind: counter, help: help, read: func(s *counts.Snapshot, out emit) { out(float64(read(s))) }}
 }
 
 // byPlane makes a counter with one sample for each plane.
 func byPlane(name, help string, read func(*media.Totals) (user, kernel uint64)) family {
 	return family{name: name, kind: counter, help: help, labels: []label{oneOf("type", "userspace", "kernel")},
-		read: func(s *Snapshot, out emit) {
+		read: func(s *counts.Snapshot, out emit) {
 			user, kernel := read(&s.Media)
 			out(float64(user), "userspace")
 			out(float64(kernel), "kernel")
@@ -26,19 +27,19 @@ func byPlane(name, help string, read func(*media.Totals) (user, kernel uint64)) 
 func peerFamilies() []family {
 	return []family{
 		{name: "rtpengine_sessions", kind: gauge, labels: []label{oneOf("type", "own", "foreign")},
-			help: "Calls that live.", read: func(s *Snapshot, out emit) {
+			help: "Calls that live.", read: func(s *counts.Snapshot, out emit) {
 				out(float64(s.Calls.Live), "own")
 				out(0, "foreign")
 			}},
 		{name: "rtpengine_mediastreams", kind: gauge, labels: []label{oneOf("type", "userspace", "kernel", "mixed")},
-			help: "RTP legs by the plane that relays them.", read: func(s *Snapshot, out emit) {
+			help: "RTP legs by the plane that relays them.", read: func(s *counts.Snapshot, out emit) {
 				out(float64(s.Media.UserFlows), "userspace")
 				out(float64(s.Media.KernelFlows), "kernel")
 				out(0, "mixed")
 			}},
 		{name: "rtpengine_uptime_seconds", kind: gauge, help: "Seconds since the start.",
-			read: func(s *Snapshot, out emit) { out(s.Uptime.Seconds()) }},
-		number("rtpengine_sessions_total", "Calls that have ended.", func(s *Snapshot) uint64 { return s.Calls.Ended }),
+			read: func(s *counts.Snapshot, out emit) { out(s.Uptime.Seconds()) }},
+		number("rtpengine_sessions_total", "Calls that have ended.", func(s *counts.Snapshot) uint64 { return s.Calls.Ended }),
 		{name: "rtpengine_closed_sessions_total", kind: counter, help: "Calls that were refused by a limit, or have ended, by reason.",
 			labels: []label{oneOf("reason", "rejected", "timeout", "silent_timeout", "final_timeout", "offer_timeout", "terminated", "force_terminated")},
 			read:   closedSessions},
@@ -51,26 +52,26 @@ func peerFamilies() []family {
 			return t.Userspace.Bytes, t.Kernel.Bytes
 		}),
 		number("rtpengine_zero_packet_streams_total", "Streams of ended calls without any packet.",
-			func(s *Snapshot) uint64 { return s.Calls.Past.SilentStreams }),
+			func(s *counts.Snapshot) uint64 { return s.Calls.Past.SilentStreams }),
 		number("rtpengine_one_way_sessions_total", "Streams of ended calls with packets in one direction only.",
-			func(s *Snapshot) uint64 { return s.Calls.Past.OneWayStreams }),
+			func(s *counts.Snapshot) uint64 { return s.Calls.Past.OneWayStreams }),
 		{name: "rtpengine_call_duration_avg", kind: gauge, help: "Average life of ended calls in seconds.",
-			read: func(s *Snapshot, out emit) { out(s.Calls.Past.Seconds / float64(max(s.Calls.Ended, 1))) }},
+			read: func(s *counts.Snapshot, out emit) { out(s.Calls.Past.Seconds / float64(max(s.Calls.Ended, 1))) }},
 		{name: "rtpengine_call_duration_total", kind: counter, help: "Lives of ended calls in seconds, summed.",
-			read: func(s *Snapshot, out emit) { out(s.Calls.Past.Seconds) }},
+			read: func(s *counts.Snapshot, out emit) { out(s.Calls.Past.Seconds) }},
 		{name: "rtpengine_call_duration2_total", kind: counter, help: "The same squared.",
-			read: func(s *Snapshot, out emit) { out(s.Calls.Past.SquaredSeconds) }},
-		number("rtpengine_packets_lost", "Gaps in the sequence numbers of RTP received.", func(s *Snapshot) uint64 { return s.Media.Lost }),
+			read: func(s *counts.Snapshot, out emit) { out(s.Calls.Past.SquaredSeconds) }},
+		number("rtpengine_packets_lost", "Gaps in the sequence numbers of RTP received.", func(s *counts.Snapshot) uint64 { return s.Media.Lost }),
 		{name: "rtpengine_requests_total", kind: counter, help: "ng requests by client and command.", labels: requestLabels(),
-			read: func(s *Snapshot, out emit) {
-				s.requests(func(client, command string, r Requests) { out(float64(r.Count), client, command) })
+			read: func(s *counts.Snapshot, out emit) {
+				eachRequest(s, func(client, command string, r counts.Requests) { out(float64(r.Count), client, command) })
 			}},
 		{name: "rtpengine_request_seconds_total", kind: counter, help: "Seconds that they took.", labels: requestLabels(),
-			read: func(s *Snapshot, out emit) {
-				s.requests(func(client, command string, r Requests) { out(r.Time.Seconds(), client, command) })
+			read: func(s *counts.Snapshot, out emit) {
+				eachRequest(s, func(client, command string, r counts.Requests) { out(r.Time.Seconds(), client, command) })
 			}},
 		{name: "rtpengine_errors_total", kind: counter, help: "ng requests that were answered with an error.", labels: requestLabels()[:1],
-			read: func(s *Snapshot, out emit) {
+			read: func(s *counts.Snapshot, out emit) {
 				for i := range s.Clients {
 					out(float64(s.Clients[i].Errors), s.Clients[i].Address)
 				}
@@ -82,8 +83,8 @@ func requestLabels() []label {
 	return []label{boundedBy("proxy", "addresses of control clients, 1,000 at most"), boundedBy("request", "ng commands")}
 }
 
-// requests walks all clients and all commands.
-func (s *Snapshot) requests(fn func(client, command string, r Requests)) {
+// eachRequest walks all clients and all commands.
+func eachRequest(s *counts.Snapshot, fn func(client, command string, r counts.Requests)) {
 	for i := range s.Clients {
 		for _, command := range s.Commands {
 			fn(s.Clients[i].Address, command, s.Clients[i].Requests[command])
@@ -91,7 +92,7 @@ func (s *Snapshot) requests(fn func(client, command string, r Requests)) {
 	}
 }
 
-func closedSessions(s *Snapshot, out emit) {
+func closedSessions(s *counts.Snapshot, out emit) {
 	by := s.Calls.EndedBy
 	out(float64(s.Calls.Rejected), "rejected")
 	out(float64(by[call.ReasonTimeout]), "timeout")
@@ -134,9 +135,9 @@ func qualityFamilies() []family {
 		} {
 			all = append(all,
 				family{name: "rtpengine_" + f.name + part.suffix, kind: counter, help: part.help + f.help + ".",
-					read: func(s *Snapshot, out emit) { out(part.value(f.of(&s.Media.Quality))) }},
+					read: func(s *counts.Snapshot, out emit) { out(part.value(f.of(&s.Media.Quality))) }},
 				family{name: "rtpengine_interface_" + f.name + part.suffix, kind: counter, help: "The same by interface.", labels: interfaceLabels(),
-					read: func(s *Snapshot, out emit) {
+					read: func(s *counts.Snapshot, out emit) {
 						for i := range s.Interfaces {
 							n := &s.Interfaces[i]
 							out(part.value(f.of(&n.Pool.Quality)), n.Name, n.Address.String())
@@ -148,8 +149,8 @@ func qualityFamilies() []family {
 }
 
 // byInterface makes a family with one sample for each address.
-func byInterface(name, help string, read func(*Interface) uint64) family {
-	return family{name: name, kind: gauge, help: help, labels: interfaceLabels(), read: func(s *Snapshot, out emit) {
+func byInterface(name, help string, read func(*counts.Interface) uint64) family {
+	return family{name: name, kind: gauge, help: help, labels: interfaceLabels(), read: func(s *counts.Snapshot, out emit) {
 		for i := range s.Interfaces {
 			n := &s.Interfaces[i]
 			out(float64(read(n)), n.Name, n.Address.String())
@@ -160,7 +161,7 @@ func byInterface(name, help string, read func(*Interface) uint64) family {
 // byDirection makes a family with one sample for each address and direction.
 func byDirection(name, help string, read func(*media.Traffic) (in, out uint64)) family {
 	return family{name: name, kind: gauge, help: help, labels: append(interfaceLabels(), oneOf("direction", "ingress", "egress")),
-		read: func(s *Snapshot, out emit) {
+		read: func(s *counts.Snapshot, out emit) {
 			for i := range s.Interfaces {
 				n := &s.Interfaces[i]
 				received, sent := read(&n.Traffic)
@@ -172,12 +173,12 @@ func byDirection(name, help string, read func(*media.Traffic) (in, out uint64)) 
 
 func interfaceFamilies() []family {
 	lost := byInterface("rtpengine_interface_packets_lost", "Gaps in the sequence numbers of RTP received.",
-		func(n *Interface) uint64 { return n.Traffic.Lost })
+		func(n *counts.Interface) uint64 { return n.Traffic.Lost })
 	lost.kind = counter
 	return []family{
-		byInterface("rtpengine_ports_used", "Media ports in use.", func(n *Interface) uint64 { return 2 * uint64(n.Pool.Used) }),
-		byInterface("rtpengine_ports_free", "Media ports ready for use.", func(n *Interface) uint64 { return 2 * uint64(n.Pool.Free) }),
-		byInterface("rtpengine_ports", "Media ports in the range.", func(n *Interface) uint64 { return uint64(n.PortMax) - uint64(n.PortMin) + 1 }),
+		byInterface("rtpengine_ports_used", "Media ports in use.", func(n *counts.Interface) uint64 { return 2 * uint64(n.Pool.Used) }),
+		byInterface("rtpengine_ports_free", "Media ports ready for use.", func(n *counts.Interface) uint64 { return 2 * uint64(n.Pool.Free) }),
+		byInterface("rtpengine_ports", "Media ports in the range.", func(n *counts.Interface) uint64 { return uint64(n.PortMax) - uint64(n.PortMin) + 1 }),
 		lost,
 		byDirection("rtpengine_interface_packets", "Packets received from parties and sent to them; a counter in spite of its type.",
 			func(t *media.Traffic) (in, out uint64) { return t.In.Packets, t.Out.Packets }),
@@ -198,7 +199,7 @@ func idleFamilies() []family {
 			if kind == "gauge" {
 				f.kind = gauge
 			}
-			f.read = func(s *Snapshot, out emit) {
+			f.read = func(s *counts.Snapshot, out emit) {
 				values := make([]string, len(labels))
 				for i := range labels {
 					switch labels[i].name {
@@ -229,7 +230,7 @@ func idleFamilies() []family {
 		"poller_wakeups", "poller_items")
 	add("counter", "there is no kernel module with sender rings", []label{index},
 		"ksender_errors", "ksender_read_preempt", "ksender_write_preempt", "ksender_slots_full", "ksender_buf_full")
-	duplicates := byInterface("rtpengine_interface_duplicates", "Always 0: "+onlyGaps+".", func(*Interface) uint64 { return 0 })
+	duplicates := byInterface("rtpengine_interface_duplicates", "Always 0: "+onlyGaps+".", func(*counts.Interface) uint64 { return 0 })
 	duplicates.kind, duplicates.idle = counter, onlyGaps
 	all = append(all, duplicates)
 	const noChain = "codec-chain is a build option of rtpengine"

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/weir-media/weir/control/counts"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 
 // collector turns a snapshot into samples. It keeps nothing between two scrapes.
 type collector struct {
-	take     func() *Snapshot
+	take     func() *counts.Snapshot
 	families []family
 	descs    []*prometheus.Desc
 	took     *prometheus.Desc
@@ -26,7 +28,7 @@ type collector struct {
 
 // NewRegistry returns a registry of everything that is exported. take is called once for each scrape; it must be safe for concurrent
 // use.
-func NewRegistry(take func() *Snapshot) *prometheus.Registry {
+func NewRegistry(take func() *counts.Snapshot) *prometheus.Registry {
 	c := &collector{take: take, families: families()}
 	for i := range c.families {
 		f := &c.families[i]

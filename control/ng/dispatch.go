@@ -168,7 +168,7 @@ func (d *Dispatcher) execute(from *Client, dict ngproto.Dict) (reply *ngproto.Re
 	if err != nil {
 		return d.failure(err, dict.Text("call-id"), dict.Text("command"))
 	}
-	command = req.Command
+	command, req.Client = req.Command, from.addr
 	d.meetStrangers(req)
 	if err := ngproto.Check(req); err != nil {
 		return d.failure(err, req.CallID, string(req.Command))
@@ -287,11 +287,24 @@ func (d *Dispatcher) describe(req *ngproto.Request, step func(*call.Request) (st
 	text, err := step(translate(req, desc))
 	if err != nil {
 		if errors.Is(err, call.ErrSessionLimit) && req.Flags.LoadLimit {
-			return ngproto.LoadLimit(ngproto.ReasonSessionLimit), nil
+			return ngproto.LoadLimit(limitMessage(err)), nil
 		}
 		return nil, err
 	}
 	return ngproto.OK().Set("sdp", ngproto.String(text)), nil
+}
+
+// limitMessage says which limit a call is refused by. Clients that do not ask for that have one reason for all.
+func limitMessage(err error) string {
+	switch {
+	case errors.Is(err, call.ErrCPULimit):
+		return ngproto.ReasonCPULimit
+	case errors.Is(err, call.ErrLoadLimit):
+		return ngproto.ReasonLoadLimit
+	case errors.Is(err, call.ErrBandwidthLimit):
+		return ngproto.ReasonBandwidthLimit
+	}
+	return ngproto.ReasonSessionLimit
 }
 
 func (d *Dispatcher) delete(req *ngproto.Request) (*ngproto.Reply, error) {

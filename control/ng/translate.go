@@ -11,7 +11,7 @@ import (
 func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 	f := &req.Flags
 	return &call.Request{
-		CallID: req.CallID, FromTag: req.FromTag, ToTag: req.ToTag, ViaBranch: req.ViaBranch, SDP: desc, SDPText: req.SDP,
+		CallID: req.CallID, FromTag: req.FromTag, ToTag: req.ToTag, ViaBranch: req.ViaBranch, SDP: desc, SDPText: req.SDP, Client: req.Client,
 		Options: call.Options{
 			AliasKey:       aliasKey(req.AliasKey),
 			NewBranch:      f.NewBranch,

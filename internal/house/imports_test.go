@@ -21,10 +21,11 @@ var mayImport = map[string][]string{
 	"call":        {"sdp", "media", "rtp", "codec", "srtp", "ice", "dtls"},
 	"store":       {"call"},
 	"control/ng":  {"call", "ngproto", "media", "sdp"},
-	"control/cli": {"call", "media"},
+	"control/cli": {"control/counts", "call", "media"},
 	"control/*":   {"call", "media"},
 
-	"control/metrics": {"call", "media", "fastpath"},
+	"control/counts":  {"call", "media", "fastpath"}, // what the others show
+	"control/metrics": {"control/counts", "call", "media", "fastpath"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
 		"store", "control/*"},
 	"cmd/*": {"daemon", "control/cli", "ngproto"},

@@ -1,4 +1,4 @@
-package metrics
+package counts
 
 import (
 	"net/netip"
@@ -21,8 +21,10 @@ type Snapshot struct {
 	Interfaces []Interface
 	Exits      []fastpath.ReasonCount
 	Clients    []Client
-	Commands   []string // names of all
-	Replies    int      // that are remembered
+	Commands   []string          // names of all
+	Short      map[string]string // their short names
+	Rates      Rates
+	Replies    int // that are remembered
 
 	RequestsFailed, RequestFaults uint64
 
@@ -51,4 +53,15 @@ type Client struct {
 type Requests struct {
 	Count uint64
 	Time  time.Duration
+}
+
+// Rates are what was relayed in the last second.
+type Rates struct{ Userspace, Kernel Rate }
+
+// Rate is one plane's part of it.
+type Rate struct{ Packets, Bytes, Errors uint64 }
+
+// Sum adds the planes up.
+func (r *Rates) Sum() Rate {
+	return Rate{r.Userspace.Packets + r.Kernel.Packets, r.Userspace.Bytes + r.Kernel.Bytes, r.Userspace.Errors + r.Kernel.Errors}
 }
