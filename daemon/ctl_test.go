@@ -118,7 +118,7 @@ func TestHostTellsItsLoad(t *testing.T) {
 
 func TestLogLevels(t *testing.T) {
 	var out bytes.Buffer
-	b := newLogbook(&out)
+	b := newLogbook(&out, true)
 	var levels cli.LogLevels
 	for i, system := range cli.LogSystems() {
 		if levels[i] = 6; system == "http" {
@@ -143,6 +143,9 @@ func TestLogLevels(t *testing.T) {
 	core.Error("silent")
 	var got []string
 	for line := range strings.Lines(out.String()) {
+		if strings.Contains(line, "time=") {
+			t.Errorf("a bare line has the time: %s", line)
+		}
 		_, rest, _ := strings.Cut(line, "msg=")
 		word, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 		got = append(got, word)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -47,13 +48,16 @@ type Daemon struct {
 	book  *logbook
 	tuner *tuner
 	load  load
+
+	reloading sync.Mutex
+	reloaded  *Options // the latest configuration; nil: opts
 }
 
 // New builds a daemon from complete options. Its errors say what to change. What it tells the operator goes to out, its log to
 // logTo. On error nothing is left open.
 func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err error) {
 	settings := opts.settings()
-	d = &Daemon{opts: opts, version: version, started: time.Now(), book: newLogbook(logTo)}
+	d = &Daemon{opts: opts, version: version, started: time.Now(), book: newLogbook(logTo, opts.LogBare)}
 	d.book.setLevels(settings.LogLevels)
 	d.log = d.book.logger("core")
 	d.tuner = &tuner{start: settings, now: settings, put: d.tune}
@@ -72,8 +76,8 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err != nil {
 		return d, err
 	}
-	if names := withoutEffect(opts.flags); len(names) > 0 {
-		d.log.Warn("options are accepted but have no effect yet", "options", strings.Join(names, " "))
+	for _, note := range withoutEffect(opts.flags) {
+		d.log.Warn("options are accepted without effect", "options", strings.Join(note.Names, " "), "why", note.Why)
 	}
 	if len(d.opts.idleSections) > 0 {
 		d.log.Warn("sections of --transcode-config hand audio to others, which has no effect yet", "sections", strings.Join(d.opts.idleSections, " "))
@@ -188,7 +192,7 @@ func (d *Daemon) openCalls() error {
 // listenCLI opens the control socket. A place that cannot be had is an error only if the operator named it: several
 // daemons may run side by side with different ports.
 func (d *Daemon) listenCLI() error {
-	server, err := cli.Listen(d.opts.Socket, func() *call.Manager { return d.calls }, d.status)
+	server, err := cli.Listen(d.opts.Socket, d)
 	if err != nil {
 		if d.opts.flags.Changed("control-socket") {
 			return err

@@ -25,11 +25,7 @@ type transport interface {
 // listen opens all control sockets and the one of the tools, and returns the UDP ports that are not for media any more.
 func (d *Daemon) listen() (taken []uint16, err error) {
 	o := d.opts
-	udp := o.ListenNG
-	if len(udp)+len(o.ListenTCP)+len(o.ListenUnix)+len(o.ListenHTTP)+len(o.ListenHTTPS) == 0 {
-		udp = []string{DefaultNG}
-	}
-	if err := d.listenAll("--listen-ng", "ng", "udp", udp, func(a netip.AddrPort) (transport, error) {
+	if err := d.listenAll("--listen-ng", "ng", "udp", o.udpSockets(), func(a netip.AddrPort) (transport, error) {
 		taken = append(taken, a.Port())
 		return opened(d.listenUDP(a))
 	}); err != nil {
@@ -63,6 +59,14 @@ func (d *Daemon) listen() (taken []uint16, err error) {
 		return nil, err
 	}
 	return taken, d.listenCLI()
+}
+
+// udpSockets are the addresses for ng over UDP. Without any way in for proxies there is one.
+func (o *Options) udpSockets() []string {
+	if len(o.ListenNG)+len(o.ListenTCP)+len(o.ListenUnix)+len(o.ListenHTTP)+len(o.ListenHTTPS) == 0 {
+		return []string{DefaultNG}
+	}
+	return o.ListenNG
 }
 
 // listenUDP opens a socket for ng with the options that it has.

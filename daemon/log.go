@@ -25,11 +25,14 @@ type logbook struct {
 // mostDebugged bounds how many calls are logged in full, since their ids are kept until that is ended.
 const mostDebugged = 1000
 
-// newLogbook returns a log to w. Under systemd each line carries the priority that the journal reads, and no time of its own.
-func newLogbook(w io.Writer) *logbook {
+// newLogbook returns a log to w, its lines without the time if they shall be bare. Under systemd each carries the priority that the
+// journal reads, and no time of its own either.
+func newLogbook(w io.Writer, bare bool) *logbook {
 	opts := &slog.HandlerOptions{Level: slog.LevelDebug}
 	if os.Getenv("JOURNAL_STREAM") != "" {
-		w = journalWriter{w}
+		w, bare = journalWriter{w}, true
+	}
+	if bare {
 		opts.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
 			if len(groups) == 0 && a.Key == slog.TimeKey {
 				return slog.Attr{}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/cli"
 	"github.com/weir-media/weir/media"
 )
@@ -24,8 +25,11 @@ func (d *Daemon) engines() []cli.Engine {
 	return all
 }
 
-// status gathers the counts of all parts.
-func (d *Daemon) status() cli.Status {
+// Calls returns the owner of all calls.
+func (d *Daemon) Calls() *call.Manager { return d.calls }
+
+// Status gathers the counts of all parts.
+func (d *Daemon) Status() cli.Status {
 	cs, ns, ms := d.calls.Stats(), d.disp.Stats(), d.plane.Totals()
 	st := cli.Status{
 		Version: d.version, PID: os.Getpid(), Started: d.started, UptimeSeconds: int64(time.Since(d.started).Seconds()),

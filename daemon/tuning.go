@@ -29,10 +29,10 @@ func (o *tuningOptions) register(fs *pflag.FlagSet) {
 	for i, system := range cli.LogSystems() {
 		fs.IntVar(&o.LogLevels[i], "log-level-"+system, 0, "log level of rtpengine's subsystem "+system+"; 0 is that of --log-level")
 	}
-	fs.IntVar(&o.Redis.AllowedErrors, "redis-allowed-errors", -1, "")
-	fs.IntVar(&o.Redis.DisableTime, "redis-disable-time", 10, "")
-	fs.IntVar(&o.Redis.CommandTimeout, "redis-cmd-timeout", 0, "")
-	fs.IntVar(&o.Redis.ConnectTimeout, "redis-connect-timeout", 1000, "")
+	fs.IntVar(&o.Redis.AllowedErrors, "redis-allowed-errors", -1, "kept for rtpengine-ctl alone: calls are not kept in Redis yet")
+	fs.IntVar(&o.Redis.DisableTime, "redis-disable-time", 10, "kept for rtpengine-ctl alone: calls are not kept in Redis yet")
+	fs.IntVar(&o.Redis.CommandTimeout, "redis-cmd-timeout", 0, "kept for rtpengine-ctl alone: calls are not kept in Redis yet")
+	fs.IntVar(&o.Redis.ConnectTimeout, "redis-connect-timeout", 1000, "kept for rtpengine-ctl alone: calls are not kept in Redis yet")
 }
 
 func (o *tuningOptions) check() error {
@@ -113,6 +113,22 @@ func (t *tuner) Change(edit func(*cli.Settings)) error {
 	return nil
 }
 
+// restart has the settings of a configuration be in force, and count as those of the start.
+func (t *tuner) restart(next cli.Settings) error {
+	if err := t.Change(func(now *cli.Settings) { *now = next }); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.start = next
+	return nil
+}
+
+// redisTuned are the options of Redis among them, which have no effect.
+func redisTuned() []string {
+	return []string{"redis-allowed-errors", "redis-disable-time", "redis-cmd-timeout", "redis-connect-timeout"}
+}
+
 // tune puts changed settings into force.
 func (d *Daemon) tune(before, now *cli.Settings) error {
 	if before.ControlTOS != now.ControlTOS {
@@ -136,4 +152,16 @@ func (d *Daemon) setControlTOS(tos int) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// LogMore raises the levels of the log by steps, or lowers them.
+func (d *Daemon) LogMore(steps int) {
+	_ = d.tuner.Change(func(s *cli.Settings) { // a level can always be changed
+		for i, level := range s.LogLevels {
+			if level >= 0 {
+				s.LogLevels[i] = max(0, min(7, level+steps))
+			}
+		}
+	})
+	d.log.Error("log level changed", "level", d.tuner.Settings().LogLevels[0]) // an error, so that it is seen at any level
 }

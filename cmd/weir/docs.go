@@ -35,5 +35,5 @@ func docsCommand() *cobra.Command {
 
 // pages are the generated files by their path in the source tree.
 func pages() map[string]string {
-	return map[string]string{"docs/metrics.md": daemon.MetricsPage()}
+	return map[string]string{"docs/metrics.md": daemon.MetricsPage(), "docs/options.md": daemon.OptionsPage()}
 }

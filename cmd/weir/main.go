@@ -19,7 +19,11 @@ func main() {
 	if called != "rtpengine-ctl" && len(os.Args) > 1 && isOption(os.Args[1]) {
 		called = "rtpengine" // options without a command are rtpengine's way to start the daemon
 	}
-	if err := root(called).Execute(); err != nil {
+	cmd := root(called)
+	if len(os.Args) > 1 && os.Args[1] == "-?" {
+		cmd.SetArgs([]string{"--help"}) // as rtpengine has it
+	}
+	if err := cmd.Execute(); err != nil {
 		fmt.Fprintf(os.Stderr, "weir: %v\n", err)
 		os.Exit(1)
 	}
@@ -39,6 +43,7 @@ func root(called string) *cobra.Command {
 		cmd.Use = "rtpengine"
 		cmd.Version = version
 		cmd.Flags().BoolP("version", "v", false, "print the version")
+		cmd.SetVersionTemplate("Version: {{.Version}}\n")
 	case "rtpengine-ctl":
 		cmd = ctlCommand()
 	default:
@@ -53,7 +58,8 @@ established calls stay in the kernel (XDP or tc); everything else goes through u
   weir top             the calls, live`,
 			Version: version,
 		}
-		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(), versionCommand(), docsCommand())
+		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(),
+			reloadCommand(), configCommand("/etc/weir/weir.conf", "weir"), versionCommand(), docsCommand())
 	}
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	return cmd

@@ -51,8 +51,18 @@ func (c *Client) Call(ctx context.Context, id string) (*Call, error) {
 	return one, c.get(ctx, "/v1/calls/"+url.PathEscape(id), one)
 }
 
+// Reload has the daemon read its configuration again.
+func (c *Client) Reload(ctx context.Context) (*Reloaded, error) {
+	r := new(Reloaded)
+	return r, c.do(ctx, http.MethodPost, "/v1/reload", r)
+}
+
 func (c *Client) get(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://weir"+path, nil)
+	return c.do(ctx, http.MethodGet, path, into)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://weir"+path, nil)
 	if err != nil {
 		return err
 	}

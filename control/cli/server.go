@@ -20,14 +20,20 @@ const defaultLimit = 1000
 
 // Server answers the tools.
 type Server struct {
-	calls    func() *call.Manager
-	status   func() Status
+	host     Host
 	listener net.Listener
 }
 
+// Host is the daemon as the tools see it. Its methods are called for each request, not before Serve, and are safe for concurrent use.
+type Host interface {
+	Calls() *call.Manager
+	Status() Status
+	// Reload reads the configuration again.
+	Reload() (Reloaded, error)
+}
+
 // Listen opens the unix socket at path. A socket that a dead daemon left behind is replaced; a live one is an error.
-// calls and status are called for each request, not before Serve.
-func Listen(path string, calls func() *call.Manager, status func() Status) (*Server, error) {
+func Listen(path string, host Host) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make the directory of the control socket: %w; choose another place with --control-socket", err)
 	}
@@ -43,15 +49,16 @@ func Listen(path string, calls func() *call.Manager, status func() Status) (*Ser
 		return nil, fmt.Errorf("cannot open the control socket: %w; choose another place with --control-socket", err)
 	}
 	_ = os.Chmod(path, 0o660)
-	return &Server{calls: calls, status: status, listener: l}, nil
+	return &Server{host: host, listener: l}, nil
 }
 
 // Serve answers requests until ctx ends, then removes the socket.
 func (s *Server) Serve(ctx context.Context) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { write(w, s.status()) })
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { write(w, s.host.Status()) })
 	mux.HandleFunc("GET /v1/calls", s.list)
 	mux.HandleFunc("GET /v1/calls/{id...}", s.one)
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { answer[Reloaded](w)(s.host.Reload()) })
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
@@ -80,15 +87,15 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		limit = n
 	}
 	now := time.Now()
-	out := Calls{Calls: []Call{}, Total: int(s.calls().Stats().Live)}
-	for _, snap := range s.calls().Snapshots(limit) {
+	out := Calls{Calls: []Call{}, Total: int(s.host.Calls().Stats().Live)}
+	for _, snap := range s.host.Calls().Snapshots(limit) {
 		out.Calls = append(out.Calls, view(snap, now))
 	}
 	write(w, out)
 }
 
 func (s *Server) one(w http.ResponseWriter, r *http.Request) {
-	snap, err := s.calls().Query(r.PathValue("id"), "", "")
+	snap, err := s.host.Calls().Query(r.PathValue("id"), "", "")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
@@ -99,4 +106,15 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request) {
 func write(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v) // a client that went away is no news
+}
+
+// answer writes a result, or why there is none.
+func answer[T any](w http.ResponseWriter) func(T, error) {
+	return func(v T, err error) {
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+			return
+		}
+		write(w, v)
+	}
 }

@@ -117,3 +117,9 @@ type Leg struct {
 	Errors          uint64 `json:"errors"`
 	LastPacketMS    int64  `json:"last_packet_ms"` // ago; -1 when none came
 }
+
+// Reloaded says what a reload of the configuration has done.
+type Reloaded struct {
+	Changed []string `json:"changed"`       // options whose new values have taken effect
+	Restart []string `json:"after_restart"` // options whose new values wait for the next start
+}

@@ -30,7 +30,7 @@ const reasonInternal = "Internal error"
 type Dispatcher struct {
 	calls  *call.Manager
 	cache  *ngproto.Cache
-	parser *ngproto.Parser
+	parser atomic.Pointer[ngproto.Parser]
 	sdp    sdp.Options
 	ssrc   SSRCReporting
 	cli    CLI
@@ -79,11 +79,16 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Dispatcher{
-		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, log: cfg.Log,
+	d := &Dispatcher{
+		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, log: cfg.Log,
 		known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
 	}
+	d.parser.Store(cfg.Parser)
+	return d
 }
+
+// SetParser has requests from now on be read by another parser.
+func (d *Dispatcher) SetParser(p *ngproto.Parser) { d.parser.Store(p) }
 
 // Run keeps the retransmission cache young until ctx ends.
 func (d *Dispatcher) Run(ctx context.Context) {
@@ -164,7 +169,7 @@ func (d *Dispatcher) execute(from *Client, dict ngproto.Dict) (reply *ngproto.Re
 		}
 		from.count(command, began, reply.Result() == ngproto.ResultError)
 	}()
-	req, err := d.parser.Parse(dict)
+	req, err := d.parser.Load().Parse(dict)
 	if err != nil {
 		return d.failure(err, dict.Text("call-id"), dict.Text("command"))
 	}
