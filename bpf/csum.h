@@ -3,7 +3,16 @@
 // memory, so byte order never matters.
 #pragma once
 
+#include <bpf/bpf_endian.h>
 #include <linux/types.h>
+
+// What a packet loses and gains in its UDP checksum.
+struct sums {
+	__u16 addrs_in, ports_in;
+	__u16 addrs_out, ports_out;
+	__u16 pseudo; // gained by the pseudo header but for the addresses
+	__u16 inner;  // gained by UDP header and payload but for the ports
+};
 
 // csum_fold brings a sum down to 16 bits; it does not complement.
 static __always_inline __u16 csum_fold(__u64 sum)
@@ -24,7 +33,23 @@ static __always_inline __u16 csum_finish(__u64 sum)
 }
 
 // csum_change replaces a part of what check covers (RFC 1624, equation 3).
-static __always_inline __u16 csum_change(__u16 check, __u32 before, __u32 after)
+static __always_inline __u16 csum_change(__u16 check, __u32 before, __u64 after)
 {
 	return csum_finish((__u64)(__u16)~check + (__u16)~csum_fold(before) + after);
+}
+
+// csum_less is what taking away a part with that sum adds.
+static __always_inline __u16 csum_less(__u64 sum)
+{
+	return ~csum_fold(sum);
+}
+
+// csum_octets is the sum of len equal octets.
+static __always_inline __u16 csum_octets(__u8 octet, __u32 len)
+{
+	__u64 sum = (__u64)(len / 2) * (octet | octet << 8);
+
+	if (len & 1)
+		sum += bpf_htons(octet << 8);
+	return csum_fold(sum);
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: (MIT OR GPL-2.0-only)
-// The XDP body of what relay.h asks of its hook, native and generic.
+// The XDP body of what relay.h and full.h ask of their hook, native and generic.
 #pragma once
 
+#include <bpf/bpf_helpers.h>
+
 #include "csum.h"
+#include "maps.h"
 #include "parse.h"
+#include "rewrite.h"
 #include "types.h"
 
 typedef struct xdp_md ctx_t;
-
-#define CSUM_WORDS 512 // longest UDP packet that is summed, in 32-bit words
 
 static __always_inline void *ctx_data(ctx_t *ctx) { return (void *)(long)ctx->data; }
 static __always_inline void *ctx_end(ctx_t *ctx) { return (void *)(long)ctx->data_end; }
@@ -23,6 +25,36 @@ static __always_inline int ctx_drop(void) { return XDP_DROP; }
 static __always_inline enum reason ctx_admit(ctx_t *ctx)
 {
 	return REASON_RELAYED;
+}
+
+// ctx_readable brings a whole frame where it can be read.
+static __always_inline bool ctx_readable(ctx_t *ctx, __u32 length)
+{
+	return true;
+}
+
+// The programs behind the first one, by stage, the generic ones STAGE_COUNT later. Written by userspace at start. A stage that this
+// kernel cannot load is missing, and its packets go up.
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__type(key, enum stage);
+	__type(value, __u32);
+	__uint(max_entries, 2 * STAGE_COUNT);
+} stages_xdp SEC(".maps");
+
+// ctx_go_on ends in another program, and returns only if that is missing.
+static __always_inline void ctx_go_on(ctx_t *ctx, enum hook hook, enum stage stage)
+{
+	bpf_tail_call(ctx, &stages_xdp, hook == HOOK_XDP_GENERIC ? STAGE_COUNT + stage : stage);
+}
+
+// ctx_port turns what is known of a device into how frames leave by it: those of a VLAN device by the one below.
+static __always_inline void ctx_port(struct hop *hop, const struct port *port)
+{
+	hop->port = port->flags;
+	hop->tag = port->tag;
+	if (port->tag)
+		hop->ifindex = port->ifindex;
 }
 
 // ctx_tx tells whether a frame goes back the way it came by XDP_TX. Where that is not possible it can still be
@@ -44,79 +76,74 @@ static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop)
 	return ctx_tx(ctx, hop) ? XDP_TX : bpf_redirect(hop->ifindex, 0);
 }
 
-// ctx_sum sums the len bytes at off, folded; -1 when they are too many. It is a function of its own so that the verifier
-// walks its loop once.
-__noinline int ctx_sum(struct xdp_md *ctx, __u32 off, __u32 len)
-{
-	void *pos = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u64 sum = 0;
+#include "payload.h"
 
-	if (off > IPV6_UDP || len > CSUM_WORDS * 4)
-		return -1;
-	pos += off;
-	for (int i = 0; i < CSUM_WORDS && len >= 4; i++) {
-		barrier_var(pos); // or the compiler works out the end in advance, with arithmetic the verifier refuses
-		if (pos + 4 > end)
-			return -1;
-		sum += *(__u32 *)pos;
-		pos += 4;
-		len -= 4;
-	}
-	if (len >= 2) {
-		if (pos + 2 > end)
-			return -1;
-		sum += *(__u16 *)pos;
-		pos += 2;
-		len -= 2;
-	}
-	if (len) {
-		if (pos + 1 > end)
-			return -1;
-		sum += bpf_htons(*(__u8 *)pos << 8);
-	}
-	return csum_fold(sum);
-}
-
-// ctx_checksum_local finds the checksum of a packet whose checksum field holds the sum of the pseudo header.
+// ctx_checksum_local finds the checksum of a packet whose checksum field holds the sum of the pseudo header, or nothing.
 //
 // Symptom: the far end drops every packet of a sender on this machine (container, veth), none of a sender on the wire.
 // Cause: such a sender leaves the checksum to a network device that never comes. The field holds only the sum of the
 // pseudo header, and the mark that says so is not visible here and lost with native XDP. One sound packet in 65536 has
 // that value by chance, and is treated correctly as well. Generic XDP keeps the mark, so there the pseudo header's sum
 // has to stay one.
-static __always_inline int ctx_checksum_local(ctx_t *ctx, const struct packet *pkt, const struct flow *flow, __u32 rest,
+static __always_inline int ctx_checksum_local(ctx_t *ctx, const struct packet *pkt, const struct sums *sums, __u32 rest,
 					      enum hook hook)
 {
-	int sum = ctx_sum(ctx, pkt->ipv6 ? IPV6_UDP : IPV4_UDP, pkt->udp_len);
+	__u32 off = (pkt->ipv6 ? IPV6_UDP : IPV4_UDP) + (pkt->tagged ? VLAN_HLEN : 0);
+	int sum = payload_sum(ctx, off, pkt->udp_len);
+	__u64 whole;
 
 	if (sum < 0)
 		return -1;
-	if (csum_fold((__u64)flow->addrs_in + rest + sum) == 0xffff)
-		return csum_change(pkt->udp_check, flow->addrs_in + flow->ports_in, flow->addrs_out + flow->ports_out);
-	if (hook == HOOK_XDP_GENERIC)
-		return csum_fold((__u64)flow->addrs_out + rest);
+	whole = (__u64)sums->addrs_in + rest;
+	if (pkt->udp_check && csum_fold(whole + sum) == 0xffff)
+		return csum_change(pkt->udp_check, sums->addrs_in + sums->ports_in,
+				   (__u64)sums->addrs_out + sums->ports_out + sums->pseudo + sums->inner);
+	if (pkt->udp_check && hook == HOOK_XDP_GENERIC)
+		return csum_fold((__u64)sums->addrs_out + rest + sums->pseudo);
 	// The field itself is in the sum, and equal to the pseudo header: it stands for it.
-	return csum_finish((__u64)sum + (__u16)~flow->ports_in + flow->ports_out + (__u16)~flow->addrs_in + flow->addrs_out);
+	if (pkt->udp_check)
+		whole = 0;
+	whole += (__u64)sum + (__u16)~sums->ports_in + sums->ports_out;
+	whole += (__u64)(__u16)~sums->addrs_in + sums->addrs_out + sums->pseudo + sums->inner;
+	return csum_finish(whole);
 }
 
-// ctx_checksum makes the UDP checksum that of the packet to be. False: it cannot, and nothing was changed.
-static __always_inline bool ctx_checksum(ctx_t *ctx, const struct packet *pkt, const struct flow *flow, enum hook hook)
+// ctx_checksum finds the UDP checksum of the packet to be; -1 when it cannot.
+static __always_inline int ctx_checksum(ctx_t *ctx, const struct packet *pkt, const struct sums *sums, bool needed,
+					enum hook hook)
 {
 	__u32 rest = (__u32)bpf_htons(pkt->udp_len) + bpf_htons(IPPROTO_UDP);
-	struct udphdr *udp;
-	int check;
 
-	if (!pkt->udp_check) // IPv4 without checksum stays without
-		return true;
-	if (pkt->udp_check == csum_fold((__u64)flow->addrs_in + rest))
-		check = ctx_checksum_local(ctx, pkt, flow, rest, hook);
-	else
-		check = csum_change(pkt->udp_check, flow->addrs_in + flow->ports_in, flow->addrs_out + flow->ports_out);
+	if (!pkt->udp_check && !needed) // IPv4 without checksum stays without
+		return 0;
+	if (!pkt->udp_check || pkt->udp_check == csum_fold((__u64)sums->addrs_in + rest))
+		return ctx_checksum_local(ctx, pkt, sums, rest, hook);
+	return csum_change(pkt->udp_check, sums->addrs_in + sums->ports_in,
+			   (__u64)sums->addrs_out + sums->ports_out + sums->pseudo + sums->inner);
+}
+
+// ctx_relay writes new addresses into a packet that stays as it is otherwise. When it cannot, nothing was changed.
+static __always_inline enum reason ctx_relay(ctx_t *ctx, const struct packet *pkt, const struct target *target,
+					     const struct hop *hop, const struct sums *sums, enum hook hook)
+{
+	int check = ctx_checksum(ctx, pkt, sums, false, hook);
+	struct udphdr *udp;
+	bool rewritten;
+
 	if (check < 0)
-		return false;
+		return REASON_CHECKSUM;
 	udp = ctx_data(ctx) + (pkt->ipv6 ? IPV6_UDP : IPV4_UDP);
 	if ((void *)(udp + 1) > ctx_end(ctx))
-		return false;
+		return REASON_TRUNCATED; // for the verifier: the headers were there before
 	udp->check = check;
-	return true;
+	if (pkt->ipv6)
+		rewritten = rewrite_ipv6(ctx_data(ctx), ctx_end(ctx), target, hop);
+	else
+		rewritten = rewrite_ipv4(ctx_data(ctx), ctx_end(ctx), target, hop);
+	return rewritten ? REASON_RELAYED : REASON_TRUNCATED;
+}
+
+static __always_inline long ctx_load(ctx_t *ctx, __u32 off, void *to, __u32 len)
+{
+	return bpf_xdp_load_bytes(ctx, off, to, len);
 }

@@ -28,17 +28,64 @@ struct packet {
 	struct endpoint local;
 	__u32 ip_len;  // of the whole IP packet
 	__u32 udp_len; // of the UDP header and payload
+	__u32 timestamp;
 	__u32 ssrc;
 	__u16 seq;
 	__u16 udp_check;
+	__u16 header;  // length of the RTP header with contributing sources and extension
+	__u16 profile; // of the extension, if there is one
+	__u8 vpxcc;
 	__u8 mpt; // the second byte of RTP, or of RTCP
 	__u8 ipv6;
+	__u8 tagged; // there is a VLAN tag in front
 };
 
-// Headers are where they always are, because packets with anything between them are not parsed.
+// Headers are where they always are, because packets with anything between them are not parsed. A tag moves them by
+// VLAN_HLEN.
 #define IPV4_UDP (ETH_HLEN + sizeof(struct iphdr))
 #define IPV6_UDP (ETH_HLEN + sizeof(struct ipv6hdr))
 #define HEADERS_MAX (IPV6_UDP + sizeof(struct udphdr) + sizeof(struct rtp))
+#define RTCP_MIN 8 // common header and SSRC (RFC 3550, section 6.1)
+
+#ifndef VLAN_HLEN
+#define VLAN_HLEN 4
+#endif
+
+// parse_is_rtcp tells RTCP from RTP on one port (RFC 5761, section 4).
+static __always_inline bool parse_is_rtcp(const struct packet *pkt)
+{
+	return pkt->mpt >= 192 && pkt->mpt <= 223;
+}
+
+// parse_rtp_length finds out how long an RTP header with contributing sources or an extension is.
+static __always_inline enum reason parse_rtp_length(struct rtp *rtp, void *end, struct packet *pkt)
+{
+	__u32 header = sizeof(*rtp) + 4 * (pkt->vpxcc & 15);
+	__be16 *extension = (void *)rtp + header;
+
+	if (pkt->vpxcc & 0x10) {
+		if (header + 4 > pkt->udp_len - sizeof(struct udphdr))
+			return REASON_BAD_RTP;
+		if ((void *)(extension + 2) > end)
+			return REASON_TRUNCATED;
+		pkt->profile = bpf_ntohs(extension[0]);
+		header += 4 + 4 * bpf_ntohs(extension[1]);
+	}
+	if (header > pkt->udp_len - sizeof(struct udphdr))
+		return REASON_BAD_RTP;
+	pkt->header = header;
+	return REASON_RELAYED;
+}
+
+static __always_inline enum reason parse_rtcp(struct rtp *rtp, void *end, struct packet *pkt)
+{
+	if ((void *)rtp + RTCP_MIN > end)
+		return REASON_TRUNCATED;
+	// Only the first header can be read, as SRTCP encrypts the rest.
+	if (4 + 4 * (__u32)bpf_ntohs(rtp->seq) > pkt->udp_len - sizeof(struct udphdr))
+		return REASON_BAD_RTP;
+	return REASON_RELAYED;
+}
 
 static __always_inline enum reason parse_udp(void *pos, void *end, struct packet *pkt)
 {
@@ -51,15 +98,26 @@ static __always_inline enum reason parse_udp(void *pos, void *end, struct packet
 	pkt->udp_check = udp->check;
 	pkt->source.port = udp->source;
 	pkt->local.port = udp->dest;
-	if (pkt->udp_len < sizeof(*udp) + sizeof(*rtp))
+	if (pkt->udp_len < sizeof(*udp) + RTCP_MIN)
 		return pkt->udp_len < sizeof(*udp) ? REASON_LENGTH : REASON_NOT_RTP;
+	if ((void *)rtp + RTCP_MIN > end)
+		return REASON_TRUNCATED;
+	pkt->vpxcc = rtp->vpxcc;
+	pkt->mpt = rtp->mpt;
+	if (pkt->vpxcc >> 6 != 2)
+		return REASON_NOT_RTP;
+	if (parse_is_rtcp(pkt))
+		return parse_rtcp(rtp, end, pkt);
+	if (pkt->udp_len < sizeof(*udp) + sizeof(*rtp))
+		return REASON_NOT_RTP;
 	if ((void *)(rtp + 1) > end)
 		return REASON_TRUNCATED;
-	if (rtp->vpxcc >> 6 != 2)
-		return REASON_NOT_RTP;
-	pkt->mpt = rtp->mpt;
 	pkt->seq = bpf_ntohs(rtp->seq);
+	pkt->timestamp = bpf_ntohl(rtp->timestamp);
 	pkt->ssrc = bpf_ntohl(rtp->ssrc);
+	if (pkt->vpxcc & 0x1f)
+		return parse_rtp_length(rtp, end, pkt);
+	pkt->header = sizeof(*rtp);
 	return REASON_RELAYED;
 }
 
@@ -137,6 +195,15 @@ static __always_inline enum reason parse_ipv6(void *pos, void *end, struct packe
 	return REASON_RELAYED;
 }
 
+static __always_inline enum reason parse_ip(void *pos, void *end, __be16 type, struct packet *pkt)
+{
+	if (type == bpf_htons(ETH_P_IP))
+		return parse_ipv4(pos, end, pkt);
+	if (type == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(pos, end, pkt);
+	return REASON_NOT_IP;
+}
+
 // parse fills pkt, which the caller has zeroed. Whether the frame holds pkt->ip_len bytes is for the caller to check.
 static __always_inline enum reason parse(void *data, void *end, struct packet *pkt)
 {
@@ -146,11 +213,7 @@ static __always_inline enum reason parse(void *data, void *end, struct packet *p
 		return REASON_TRUNCATED;
 	if (eth->h_dest[0] & 1)
 		return REASON_OTHER_HOST;
-	if (eth->h_proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(eth + 1, end, pkt);
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(eth + 1, end, pkt);
 	if (eth->h_proto == bpf_htons(ETH_P_8021Q) || eth->h_proto == bpf_htons(ETH_P_8021AD))
 		return REASON_VLAN;
-	return REASON_NOT_IP;
+	return parse_ip(eth + 1, end, eth->h_proto, pkt);
 }

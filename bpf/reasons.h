@@ -6,7 +6,7 @@
 enum reason {
 	REASON_RELAYED = 0,
 	REASON_OTHER_HOST,     // group address, or a frame for another station
-	REASON_VLAN,           // tagged
+	REASON_VLAN,           // tagged for no device of this host, or twice
 	REASON_NOT_IP,         // neither IPv4 nor IPv6
 	REASON_TRUNCATED,      // ends before the RTP header does
 	REASON_IP_OPTIONS,     // IPv4 options or IPv6 extension headers
@@ -25,10 +25,17 @@ enum reason {
 	REASON_PAYLOAD_TYPE,   // not admitted
 	REASON_GSO,            // several datagrams in one buffer
 	REASON_FORWARDING_OFF, // the routing look-up is not allowed
-	REASON_NO_ROUTE,       // unreachable, or a local destination
+	REASON_NO_ROUTE,       // unreachable, or a local destination that no flow is for
 	REASON_NO_NEIGHBOUR,   // the next hop's MAC address is not known yet
 	REASON_TOO_BIG,        // longer than the MTU of the path
 	REASON_PORT,           // the egress device takes no redirected frames
 	REASON_CHECKSUM,       // the UDP checksum could not be made
+	REASON_BAD_RTP,        // the RTP or RTCP header does not fit the packet
+	REASON_STAGE,          // the flow needs a stage that this hook does not have
+	REASON_BLOCKED,        // media or events that are not to pass; dropped
+	REASON_TARGET,         // a receiver is missing
+	REASON_HEADROOM,       // no room for longer headers
+	REASON_STRIP,          // a header extension that cannot be taken out here
+	REASON_ABANDONED,      // the daemon has been dead for too long
 	REASON_COUNT,
 };

@@ -6,7 +6,8 @@
 #include <bpf/bpf_helpers.h>
 
 #include "ctx_tc.h"
-#include "relay.h"
+#include "ctx_full_tc.h"
+#include "fan.h"
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 
@@ -14,4 +15,16 @@ SEC("tc")
 int relay_tc(struct __sk_buff *ctx)
 {
 	return relay(ctx, HOOK_TC);
+}
+
+SEC("tc")
+int full_tc(struct __sk_buff *ctx)
+{
+	return full(ctx, HOOK_TC);
+}
+
+SEC("tc")
+int fan_tc(struct __sk_buff *ctx)
+{
+	return fan(ctx);
 }

@@ -6,7 +6,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "ctx_xdp.h"
-#include "relay.h"
+#include "ctx_full_xdp.h"
+
+const struct tap *tap_type __attribute__((unused)); // or its layout would not be told to userspace
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 
@@ -20,4 +22,16 @@ SEC("xdp")
 int relay_xdp_generic(struct xdp_md *ctx)
 {
 	return relay(ctx, HOOK_XDP_GENERIC);
+}
+
+SEC("xdp")
+int full_xdp(struct xdp_md *ctx)
+{
+	return full(ctx, HOOK_XDP);
+}
+
+SEC("xdp")
+int full_xdp_generic(struct xdp_md *ctx)
+{
+	return full(ctx, HOOK_XDP_GENERIC);
 }

@@ -4,10 +4,12 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "life.h"
 #include "maps.h"
 #include "parse.h"
 
 #define ROUTE_LOOPBACK 1 // ifindex of the loopback device in every network namespace
+#define ROUTE_AGE 1000000000ull // ns an answer is used for
 
 #ifndef AF_INET
 #define AF_INET 2
@@ -15,10 +17,6 @@
 #ifndef AF_INET6
 #define AF_INET6 10
 #endif
-
-// The tick of the kernel, set by userspace. An answer is used for one second. Ticks, because reading their counter is one
-// load, while every clock is a call that would be among the dearest steps of a packet.
-const volatile __u32 ticks_per_second = 250;
 
 static __always_inline enum reason route_reason(long result)
 {
@@ -36,75 +34,84 @@ static __always_inline enum reason route_reason(long result)
 	}
 }
 
-// route_look_up asks for the packet that leaves, from flow->from to flow->to. It asks in the name of the loopback
+// route_look_up asks for the packet that leaves, from target->from to target->to. It asks in the name of the loopback
 // device, as the kernel does for what the host itself sends: rules for the ingress device are about the packet that
 // came in, and this one is ours. It also means that only the loopback device has to have forwarding on.
-static __always_inline enum reason route_look_up(ctx_t *ctx, struct flow *flow, const struct packet *pkt, __u64 now,
+static __always_inline enum reason route_look_up(ctx_t *ctx, struct target *target, __u32 ip_len, __u64 now,
 						 struct hop *hop)
 {
 	struct bpf_fib_lookup fib = {};
 	enum reason reason;
-	enum port_flag *port;
+	struct port *port;
+	long result;
 
 	fib.l4_protocol = IPPROTO_UDP;
-	fib.sport = flow->from.port;
-	fib.dport = flow->to.port;
-	fib.tot_len = pkt->ip_len;
+	fib.sport = target->from.port;
+	fib.dport = target->to.port;
+	fib.tot_len = ip_len;
 	fib.ifindex = ROUTE_LOOPBACK;
-	if (pkt->ipv6) {
+	if (target->ipv6) {
 		fib.family = AF_INET6;
-		fib.flowinfo = bpf_htonl((__u32)flow->tos << 20);
-		__builtin_memcpy(fib.ipv6_src, flow->from.addr, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, flow->to.addr, sizeof(fib.ipv6_dst));
+		fib.flowinfo = bpf_htonl((__u32)target->tos << 20);
+		__builtin_memcpy(fib.ipv6_src, target->from.addr, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, target->to.addr, sizeof(fib.ipv6_dst));
 	} else {
 		fib.family = AF_INET;
-		fib.tos = flow->tos;
-		fib.ipv4_src = flow->from.addr[3];
-		fib.ipv4_dst = flow->to.addr[3];
+		fib.tos = target->tos;
+		fib.ipv4_src = target->from.addr[3];
+		fib.ipv4_dst = target->to.addr[3];
 	}
-	reason = route_reason(bpf_fib_lookup(ctx, &fib, sizeof(fib), 0));
-	if (reason != REASON_RELAYED)
-		return reason;
-
-	hop->ifindex = fib.ifindex;
-	hop->mtu = fib.mtu_result;
-	__builtin_memcpy(hop->dst, fib.dmac, sizeof(hop->dst));
-	__builtin_memcpy(hop->src, fib.smac, sizeof(hop->src));
-	port = bpf_map_lookup_elem(&ports, &hop->ifindex);
-	hop->port = port ? *port : 0;
+	result = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	if (result == BPF_FIB_LKUP_RET_NOT_FWDED) {
+		hop->port = PORT_LOCAL;
+		hop->mtu = 0xffff;
+	} else {
+		reason = route_reason(result);
+		if (reason != REASON_RELAYED)
+			return reason;
+		hop->ifindex = fib.ifindex;
+		hop->mtu = fib.mtu_result;
+		__builtin_memcpy(hop->dst, fib.dmac, sizeof(hop->dst));
+		__builtin_memcpy(hop->src, fib.smac, sizeof(hop->src));
+		port = bpf_map_lookup_elem(&ports, &hop->ifindex);
+		if (port)
+			ctx_port(hop, port);
+	}
 	hop->when = now;
 
 	// Another CPU may be reading: without a time the hop is not used, so it sees the old one, none or the new one.
-	*(volatile __u64 *)&flow->hop.when = 0;
+	*(volatile __u64 *)&target->hop.when = 0;
 	barrier();
-	flow->hop.when_ns = bpf_ktime_get_coarse_ns();
-	flow->hop.ifindex = hop->ifindex;
-	flow->hop.mtu = hop->mtu;
-	__builtin_memcpy(flow->hop.dst, hop->dst, sizeof(hop->dst));
-	__builtin_memcpy(flow->hop.src, hop->src, sizeof(hop->src));
-	flow->hop.port = hop->port;
+	target->hop.ifindex = hop->ifindex;
+	target->hop.mtu = hop->mtu;
+	__builtin_memcpy(target->hop.dst, hop->dst, sizeof(hop->dst));
+	__builtin_memcpy(target->hop.src, hop->src, sizeof(hop->src));
+	target->hop.port = hop->port;
+	target->hop.tag = hop->tag;
 	barrier();
-	*(volatile __u64 *)&flow->hop.when = now;
+	*(volatile __u64 *)&target->hop.when = now;
 	return REASON_RELAYED;
 }
 
-// route fills hop from the flow's cache, or looks it up when that is empty or old.
-static __always_inline enum reason route(ctx_t *ctx, struct flow *flow, const struct packet *pkt, __u64 now,
-					 struct hop *hop)
+// route fills hop, which the caller has zeroed, from the target's cache, or looks it up when that is empty or old. ip_len
+// is the length of the IP packet that leaves.
+static __always_inline enum reason route(ctx_t *ctx, struct target *target, __u32 ip_len, __u64 now, struct hop *hop)
 {
-	__u64 when = *(volatile __u64 *)&flow->hop.when;
+	__u64 when = *(volatile __u64 *)&target->hop.when;
 	enum reason reason;
 
-	if (when && now - when < ticks_per_second) {
+	if (when && now - when < ROUTE_AGE) {
 		barrier();
-		*hop = flow->hop;
+		*hop = target->hop;
 		barrier();
-		if (*(volatile __u64 *)&flow->hop.when == when)
+		if (*(volatile __u64 *)&target->hop.when == when)
 			goto found;
 	}
-	reason = route_look_up(ctx, flow, pkt, now, hop);
+	if (life_over())
+		return REASON_ABANDONED;
+	reason = route_look_up(ctx, target, ip_len, now, hop);
 	if (reason != REASON_RELAYED)
 		return reason;
 found:
-	return pkt->ip_len > hop->mtu ? REASON_TOO_BIG : REASON_RELAYED;
+	return ip_len > hop->mtu ? REASON_TOO_BIG : REASON_RELAYED;
 }

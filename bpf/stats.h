@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (MIT OR GPL-2.0-only)
-// Counters of a flow and of the exits.
+// Counters of a flow, of its SSRCs and of the exits.
 #pragma once
 
 #include <bpf/bpf_helpers.h>
@@ -22,48 +22,125 @@ static __always_inline void stats_exit(enum hook hook, enum reason reason)
 }
 
 // stats_late takes one loss back for a packet that came after all.
-static __always_inline void stats_late(struct stats *stats)
+static __always_inline void stats_late(struct source *source)
 {
-	__u64 lost = *(volatile __u64 *)&stats->lost;
+	__u32 lost = *(volatile __u32 *)&source->lost;
 
 	// Exact unless another CPU changes the count at this very moment; then the loss stays counted.
 	if (lost)
-		__sync_val_compare_and_swap(&stats->lost, lost, lost - 1);
+		__sync_val_compare_and_swap(&source->lost, lost, lost - 1);
 }
 
 // stats_sequence follows the sequence numbers of an SSRC (RFC 3550, appendix A.3, reduced to gaps).
-static __always_inline void stats_sequence(struct stats *stats, const struct packet *pkt)
+static __always_inline void stats_sequence(struct source *source, const struct packet *pkt)
 {
 	__u64 next = (__u64)pkt->ssrc << 32 | (__u32)pkt->seq << 16 | 1;
 
 	// SSRC and number live in one word, so that two CPUs that serve the same flow neither mix them nor count a gap
 	// twice. Losing four times in a row costs one step of the statistics.
 	for (int i = 0; i < 4; i++) {
-		__u64 last = *(volatile __u64 *)&stats->last;
+		__u64 last = *(volatile __u64 *)&source->last;
 		__u16 gap = pkt->seq - (__u16)(last >> 16);
 
-		if ((last & 1) && last >> 32 == pkt->ssrc) {
-			if (gap == 0)
-				return; // repeated
-			if (gap > 0x7fff) {
-				stats_late(stats);
-				return;
-			}
-		} else {
-			gap = 1; // a new source starts without loss
+		if (gap == 0) {
+			__sync_fetch_and_add(&source->repeated, 1);
+			return;
 		}
-		if (__sync_val_compare_and_swap(&stats->last, last, next) != last)
+		if (gap > 0x7fff) {
+			__sync_fetch_and_add(&source->late, 1);
+			stats_late(source);
+			return;
+		}
+		if (__sync_val_compare_and_swap(&source->last, last, next) != last)
 			continue;
 		if (gap > 1)
-			__sync_fetch_and_add(&stats->lost, gap - 1);
+			__sync_fetch_and_add(&source->lost, gap - 1);
 		return;
 	}
 }
 
-static __always_inline void stats_relayed(struct stats *stats, const struct packet *pkt, __u64 now)
+// stats_jitter estimates the interarrival jitter (RFC 3550, appendix A.8).
+static __always_inline void stats_jitter(struct source *source, const struct packet *pkt, __u64 now)
 {
-	__sync_fetch_and_add(&stats->packets, 1);
-	__sync_fetch_and_add(&stats->bytes, pkt->udp_len - sizeof(struct udphdr));
-	stats->last_seen = now;
-	stats_sequence(stats, pkt);
+	__u64 scale = source->scale, jitter = source->jitter;
+	__s32 d;
+
+	if (!scale || !source->when)
+		return;
+	d = (__u32)(((now - source->when) * scale) >> 32) - (pkt->timestamp - source->timestamp);
+	if (d < 0)
+		d = -d;
+	source->jitter = jitter + (__u32)d - ((jitter + 8) >> 4);
+}
+
+// stats_payload_type notes a payload type that is another than that of the packet before.
+static __always_inline void stats_payload_type(struct flow *flow, __u32 i, struct source *source, __u8 type)
+{
+	__u32 scale = 0;
+
+	if (i >= FLOW_SOURCES)
+		return; // for the verifier
+	__sync_fetch_and_or(&flow->seen_types[i][type >> 6 & 1], 1ull << (type & 63));
+	source->payload_type = type;
+	for (int k = 0; k < FLOW_CLOCKS; k++)
+		if (flow->clock_types[k] == type)
+			scale = flow->clock_scales[k];
+	if (source->scale != scale) {
+		source->scale = scale;
+		source->jitter = 0;
+	}
+}
+
+// stats_rtp accounts for an RTP packet of the learnt source. The SSRC is looked for among those of the flow, the first one
+// of which is nearly always it; further ones than there is room for are only counted.
+static __always_inline void stats_rtp(struct flow *flow, const struct packet *pkt, __u64 now)
+{
+	__u32 bytes = pkt->udp_len - sizeof(struct udphdr);
+	__u8 type = pkt->mpt & 0x7f;
+	struct source *source;
+
+	for (__u32 i = 0; i < FLOW_SOURCES; i++) {
+		__u64 last;
+
+		source = &flow->sources[i];
+		last = *(volatile __u64 *)&source->last;
+		if (!last) {
+			__u64 first = (__u64)pkt->ssrc << 32 | (__u32)pkt->seq << 16 | 1;
+
+			last = __sync_val_compare_and_swap(&source->last, 0, first);
+			if (!last) { // a new source starts without loss
+				stats_payload_type(flow, i, source, type);
+				goto found;
+			}
+		}
+		if (last >> 32 != pkt->ssrc)
+			continue;
+		stats_sequence(source, pkt);
+		if (source->payload_type != type || !source->when)
+			stats_payload_type(flow, i, source, type);
+		stats_jitter(source, pkt, now);
+		goto found;
+	}
+	__sync_fetch_and_add(&flow->untracked, 1);
+	__sync_fetch_and_add(&flow->untracked_bytes, bytes);
+	return;
+found:
+	__sync_fetch_and_add(&source->packets, 1);
+	__sync_fetch_and_add(&source->bytes, bytes);
+	source->timestamp = pkt->timestamp;
+	source->when = now;
+}
+
+static __always_inline void stats_rtcp(struct flow *flow, const struct packet *pkt, __u64 now)
+{
+	__sync_fetch_and_add(&flow->rtcp, 1);
+	__sync_fetch_and_add(&flow->rtcp_bytes, pkt->udp_len - sizeof(struct udphdr));
+	flow->rtcp_when = now;
+}
+
+// stats_out accounts for what each receiver of the flow gets. RTCP is not counted here.
+static __always_inline void stats_out(struct flow *flow, __u32 bytes)
+{
+	__sync_fetch_and_add(&flow->out_packets, 1);
+	__sync_fetch_and_add(&flow->out_bytes, bytes);
 }

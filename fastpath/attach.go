@@ -101,43 +101,107 @@ func (p *Plane) attachXDP(d *device, mode Mode) error {
 	if p.xdpErr != nil {
 		return p.xdpErr
 	}
-	if x := d.link.Attrs().Xdp; x != nil && x.Attached {
-		return fmt.Errorf("another XDP program (id %d) is attached: take it off with `ip link set dev %s xdp off`",
-			x.ProgId, d.Name)
-	}
 	prog, flags := p.xdp.RelayXdp, link.XDPDriverMode
 	if mode == XDPGeneric {
 		prog, flags = p.xdp.RelayXdpGeneric, link.XDPGenericMode
+	}
+	for _, other := range []Mode{XDP, XDPGeneric} {
+		if other != mode {
+			p.release(string(other), d) // a device takes only one of the two
+		}
+	}
+	if done, err := p.adopt(string(mode), d, prog); done || err != nil {
+		return err
+	}
+	if x := d.link.Attrs().Xdp; x != nil && x.Attached {
+		return fmt.Errorf("another XDP program (id %d) is attached: take it off with `ip link set dev %s xdp off`",
+			x.ProgId, d.Name)
 	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: d.Index, Flags: flags})
 	if err != nil {
 		return err
 	}
-	d.detachs = append(d.detachs, l.Close)
-	return nil
+	return p.keep(string(mode), d, l)
 }
 
-// attachTC takes tcx (kernel 6.6), whose link ends with the process, else a filter on clsact.
+// attachTC takes tcx (kernel 6.6), else a filter on clsact.
 func (p *Plane) attachTC(d *device) error {
 	if p.tcErr != nil {
 		return p.tcErr
 	}
 	if !p.tweaks.noTCX {
+		if done, err := p.adopt(kindTCX, d, p.tc.RelayTc); done || err != nil {
+			return err
+		}
 		l, err := link.AttachTCX(link.TCXOptions{
 			Interface: d.Index, Program: p.tc.RelayTc, Attach: ebpf.AttachTCXIngress, Anchor: link.Head(),
 		})
 		if err == nil {
-			d.detachs = append(d.detachs, l.Close)
-			return nil
+			return p.keep(kindTCX, d, l)
 		}
 		if !errors.Is(err, ebpf.ErrNotSupported) {
 			return err
 		}
 	}
-	detach, err := attachClsact(p.netlink, d.Index, p.tc.RelayTc)
-	if err != nil {
+	return p.attachClsact(d)
+}
+
+// attachClsact replaces the filter of a dead process, at once unless its flows are in maps of another schema.
+func (p *Plane) attachClsact(d *device) error {
+	attach := func() error {
+		a, err := attachClsact(p.netlink, d.Index, p.tc.RelayTc)
+		if err == nil {
+			d.held = append(d.held, a)
+		}
 		return err
 	}
-	d.detachs = append(d.detachs, detach)
+	if p.pins != nil && len(p.pins.others) > 0 && hasClsact(p.netlink, d.Index) {
+		p.pending = append(p.pending, attach)
+		return nil
+	}
+	return attach()
+}
+
+// The kinds of links as their pins name them; those of XDP are named like the modes.
+const kindTCX = "tcx"
+
+// adopt takes over the link that a dead process has left on a hook. Its program gives way to prog without a gap, at once
+// if it works with the same maps, else in TakeOver.
+func (p *Plane) adopt(kind string, d *device, prog *ebpf.Program) (done bool, err error) {
+	l, current := p.pins.linkAt(kind, d.Index)
+	if l == nil {
+		return false, nil
+	}
+	d.held = append(d.held, attached(l))
+	if current {
+		return true, l.Update(prog)
+	}
+	p.pending = append(p.pending, func() error {
+		if err := l.Update(prog); err != nil {
+			return fmt.Errorf("replace the %s program of %s: %w", kind, d.Name, err)
+		}
+		return errors.Join(l.Unpin(), p.pins.pin(l, kind, d.Index))
+	})
+	return true, nil
+}
+
+// keep takes possession of a link, and pins it if it is to outlive the process.
+func (p *Plane) keep(kind string, d *device, l link.Link) error {
+	d.held = append(d.held, attached(l))
+	if err := p.pins.pin(l, kind, d.Index); err != nil {
+		p.log.Warn("a program will not outlive this process", "device", d.Name, "program", kind, "err", err)
+	}
 	return nil
+}
+
+// release ends what a dead process has left on a hook that is not to be used any more.
+func (p *Plane) release(kind string, d *device) {
+	if l, _ := p.pins.linkAt(kind, d.Index); l != nil {
+		if err := attached(l).detach(); err != nil {
+			p.log.Warn("a program of a dead process cannot be taken off", "device", d.Name, "program", kind, "err", err)
+		}
+		if now, err := p.netlink.LinkByIndex(d.Index); err == nil {
+			d.link = now
+		}
+	}
 }

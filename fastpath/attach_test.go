@@ -27,15 +27,15 @@ type path struct {
 var (
 	across4 = Flow{
 		Local: addrPort("10.0.1.1:30000"), Source: addrPort("10.0.1.2:4000"),
-		From: addrPort("10.0.2.1:30002"), To: addrPort("10.0.2.2:5000"), DropForeign: true,
+		Target: Target{From: addrPort("10.0.2.1:30002"), To: addrPort("10.0.2.2:5000")}, DropForeign: true,
 	}
 	across6 = Flow{
 		Local: addrPort("[fd00:1::1]:30000"), Source: addrPort("[fd00:1::2]:4000"),
-		From: addrPort("[fd00:2::1]:30002"), To: addrPort("[fd00:2::2]:5000"), DropForeign: true,
+		Target: Target{From: addrPort("[fd00:2::1]:30002"), To: addrPort("[fd00:2::2]:5000")}, DropForeign: true,
 	}
 	hairpin4 = Flow{
 		Local: addrPort("10.0.1.1:30004"), Source: addrPort("10.0.1.2:4004"),
-		From: addrPort("10.0.1.1:30006"), To: addrPort("10.0.1.2:5004"), DropForeign: true,
+		Target: Target{From: addrPort("10.0.1.1:30006"), To: addrPort("10.0.1.2:5004")}, DropForeign: true,
 	}
 	pathAddrs = []netip.Addr{
 		across4.Local.Addr(), across4.From.Addr(), across6.Local.Addr(), across6.From.Addr(),

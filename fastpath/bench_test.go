@@ -19,9 +19,9 @@ func BenchmarkRelay(b *testing.B) {
 		host, to := f.From, f.To
 		fro := netip.AddrPortFrom(to.Addr(), to.Port()+2)
 		for _, flow := range []Flow{
-			{Local: to, Source: host, From: host, To: fro}, {Local: fro, Source: host, From: host, To: to},
+			{Local: to, Source: host, Target: Target{From: host, To: fro}}, {Local: fro, Source: host, Target: Target{From: host, To: to}},
 		} {
-			key, value := encodeEndpoint(flow.Local), encodeFlow(flow) // Install refuses: the peer's address is not ours
+			key, value := encodeEndpoint(flow.Local), encodeFlow(&flow) // Install refuses: the peer's address is not ours
 			check(b, s.maps.Flows.Update(&key, &value, ebpf.UpdateAny))
 		}
 		frame := testpkt.UDP(host, to, testpkt.RTP(0, 1, 0, 1, 160))

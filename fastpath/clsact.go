@@ -3,13 +3,14 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// A filter on clsact outlives the process. Its place is therefore always the same: the next start replaces it.
+// A filter on clsact outlives the process without a pin. Its place is always the same: the next start replaces it.
 const (
 	clsactPriority = 1
 	clsactHandle   = 0x77656972
@@ -17,13 +18,13 @@ const (
 )
 
 // attachClsact adds prog to the ingress hook of a device, for kernels without tcx.
-func attachClsact(h *netlink.Handle, index int, prog *ebpf.Program) (detach func() error, err error) {
+func attachClsact(h *netlink.Handle, index int, prog *ebpf.Program) (attachment, error) {
 	qdisc := &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
 	}}
-	err = h.QdiscAdd(qdisc)
+	err := h.QdiscAdd(qdisc)
 	if err != nil && !errors.Is(err, unix.EEXIST) {
-		return nil, fmt.Errorf("add clsact: %w", err)
+		return attachment{}, fmt.Errorf("add clsact: %w", err)
 	}
 	ours := err == nil
 	filter := &netlink.BpfFilter{
@@ -38,9 +39,9 @@ func attachClsact(h *netlink.Handle, index int, prog *ebpf.Program) (detach func
 		if ours {
 			err = errors.Join(err, h.QdiscDel(qdisc))
 		}
-		return nil, err
+		return attachment{}, err
 	}
-	return func() error {
+	return attachment{leave: func() error { return nil }, detach: func() error {
 		err := h.FilterDel(filter)
 		if ours && clsactEmpty(h, index) {
 			err = errors.Join(err, h.QdiscDel(qdisc))
@@ -49,7 +50,16 @@ func attachClsact(h *netlink.Handle, index int, prog *ebpf.Program) (detach func
 			return nil // the device or the filter has gone before us
 		}
 		return err
-	}, nil
+	}}, nil
+}
+
+// hasClsact tells whether a device carries our filter.
+func hasClsact(h *netlink.Handle, index int) bool {
+	filters, err := h.FilterList(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: index}}, netlink.HANDLE_MIN_INGRESS)
+	return err == nil && slices.ContainsFunc(filters, func(f netlink.Filter) bool {
+		b, ok := f.(*netlink.BpfFilter)
+		return ok && b.Attrs().Handle == clsactHandle
+	})
 }
 
 // clsactEmpty tells whether nobody else uses the clsact of a device by now.

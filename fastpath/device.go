@@ -7,14 +7,33 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 )
 
 // device is an Interface with what is attached to it.
 type device struct {
 	Interface
-	link    netlink.Link
-	detachs []func() error // in order of attachment
+	link netlink.Link
+	held []attachment // in order of attachment
+}
+
+// attachment is a program on a hook of a device.
+type attachment struct {
+	detach func() error
+	leave  func() error // gives back what the process has of it
+}
+
+// attached is that by a link.
+func attached(l link.Link) attachment {
+	return attachment{leave: l.Close, detach: func() error {
+		_ = l.Unpin() // if it is pinned
+		// Closing a link that was pinned may come before its last reference goes.
+		if err := l.Detach(); err != nil && !errors.Is(err, link.ErrNotSupported) {
+			return errors.Join(err, l.Close())
+		}
+		return l.Close()
+	}}
 }
 
 // because sets why the device has no engine.
@@ -24,12 +43,22 @@ func (d *device) because(reason string) {
 
 func (d *device) detach() error {
 	var errs []error
-	for _, f := range slices.Backward(d.detachs) {
-		if err := f(); err != nil {
+	for _, a := range slices.Backward(d.held) {
+		if err := a.detach(); err != nil {
 			errs = append(errs, fmt.Errorf("detach from %s: %w", d.Name, err))
 		}
 	}
-	d.detachs = nil
+	d.held = nil
+	return errors.Join(errs...)
+}
+
+// leave forgets the attachments without ending them.
+func (d *device) leave() error {
+	var errs []error
+	for _, a := range d.held {
+		errs = append(errs, a.leave())
+	}
+	d.held = nil
 	return errors.Join(errs...)
 }
 
@@ -64,13 +93,13 @@ func findDevices(h *netlink.Handle, addrs []netip.Addr) ([]*device, error) {
 		}
 		i := slices.IndexFunc(devices, func(d *device) bool { return d.Index == index })
 		if i < 0 {
-			link, err := h.LinkByIndex(index)
+			dev, err := h.LinkByIndex(index)
 			if err != nil {
 				return nil, fmt.Errorf("network device of %v: %w", ip, err)
 			}
 			i = len(devices)
 			devices = append(devices, &device{
-				Interface: Interface{Name: link.Attrs().Name, Index: index, Engine: None}, link: link,
+				Interface: Interface{Name: dev.Attrs().Name, Index: index, Engine: None}, link: dev,
 			})
 		}
 		if !slices.Contains(devices[i].Addrs, ip) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-const flowVersion = 1 // FLOW_VERSION in bpf/types.h
+const flowVersion = 2 // FLOW_VERSION in bpf/types.h
 
 // encodeEndpoint gives the form of the maps: 16-byte address and port in network order.
 func encodeEndpoint(a netip.AddrPort) relayEndpoint {
@@ -57,36 +57,107 @@ func sumPorts(a, b netip.AddrPort) uint16 {
 	return sum16(words[:])
 }
 
-// encodeFlow expects a validated flow with plain addresses.
-func encodeFlow(f Flow) relayFlow {
-	v := relayFlow{
-		Version: flowVersion, Action: relayFlowActionFLOW_RELAY, Tos: f.TOS,
-		Source: encodeEndpoint(f.Source), From: encodeEndpoint(f.From), To: encodeEndpoint(f.To),
-		AddrsIn: sumAddrs(f.Source, f.Local), PortsIn: sumPorts(f.Source, f.Local),
-		AddrsOut: sumAddrs(f.From, f.To), PortsOut: sumPorts(f.From, f.To),
-		PayloadTypes: f.PayloadTypes,
+func encodeTarget(t *Target) relayTarget {
+	v := relayTarget{
+		From: encodeEndpoint(t.From), To: encodeEndpoint(t.To), Tos: t.TOS,
+		AddrsOut: sumAddrs(t.From, t.To), PortsOut: sumPorts(t.From, t.To),
+		Ssrc: t.Shift.SSRC, Seq: t.Shift.Sequence, Timestamp: t.Shift.Timestamp,
 	}
-	if f.DropForeign {
-		v.Flags |= relayFlowFlagFLOW_DROP_FOREIGN
-	}
-	if f.PayloadTypes != [2]uint64{} {
-		v.Flags |= relayFlowFlagFLOW_FILTER
-	}
-	if f.Seeded {
-		v.Stats.Last = uint64(f.SSRC)<<32 | uint64(f.Seq)<<16 | 1
+	if !t.To.Addr().Is4() {
+		v.Ipv6 = 1
 	}
 	return v
 }
 
-// decodeCounters needs the tick of the kernel, in which the programs count time.
-func decodeCounters(v *relayFlow, tick time.Duration) Counters {
-	s := &v.Stats
-	c := Counters{
-		Packets: s.Packets, Bytes: s.Bytes, Refused: s.Refused, Lost: s.Lost,
-		SSRC: uint32(s.Last >> 32), Seq: uint16(s.Last >> 16),
+// encodeFlow expects a validated flow with plain addresses.
+func encodeFlow(f *Flow) relayFlow {
+	v := relayFlow{
+		Version: flowVersion, Action: relayFlowActionFLOW_RELAY, Flags: f.flags(), Source: encodeEndpoint(f.Source),
+		AddrsIn: sumAddrs(f.Source, f.Local), PortsIn: sumPorts(f.Source, f.Local), Target: encodeTarget(&f.Target),
+		PayloadTypes: f.PayloadTypes, Events: f.Events,
 	}
-	if s.LastSeen != 0 {
-		c.LastSeen = time.Duration(v.Hop.WhenNs) + time.Duration(s.LastSeen-v.Hop.When)*tick
+	switch {
+	case len(f.More) > 0:
+		v.Action, v.Targets = relayFlowActionFLOW_FAN, uint8(len(f.More)+1)
+	case !f.simple():
+		v.Action = relayFlowActionFLOW_FULL
+	}
+	for i, s := range f.Silences {
+		v.SilenceTypes[i], v.SilenceOctets[i] = s.PayloadType, s.Octet
+	}
+	for i, c := range f.Clocks {
+		v.ClockTypes[i], v.ClockScales[i] = c.PayloadType, clockScale(c.Rate)
+		if c.Rate == 0 {
+			v.ClockTypes[i] = noPayloadType
+		}
+	}
+	if f.Seeded {
+		v.Sources[0].Last = uint64(f.SSRC)<<32 | uint64(f.Seq)<<16 | 1
+	}
+	return v
+}
+
+// noPayloadType is none that a packet may have.
+const noPayloadType = 0xff
+
+// clockScale gives units of a clock per ns, times 1<<32; 0 for clocks too fast to be told.
+func clockScale(rate uint32) uint32 {
+	const maxRate = 500_000_000
+	if rate > maxRate {
+		return 0
+	}
+	return uint32((uint64(rate)<<32 + uint64(time.Second)/2) / uint64(time.Second))
+}
+
+func (f *Flow) flags() (flags relayFlowFlag) {
+	for _, b := range []struct {
+		set  bool
+		flag relayFlowFlag
+	}{
+		{f.DropForeign, relayFlowFlagFLOW_DROP_FOREIGN},
+		{f.PayloadTypes != [2]uint64{}, relayFlowFlagFLOW_FILTER},
+		{f.RTCP, relayFlowFlagFLOW_RTCP},
+		{f.BlockMedia, relayFlowFlagFLOW_BLOCK_MEDIA},
+		{f.Silence, relayFlowFlagFLOW_SILENCE},
+		{f.BlockEvents, relayFlowFlagFLOW_BLOCK_EVENTS},
+		{f.Strip, relayFlowFlagFLOW_STRIP},
+		{f.Taps.All, relayFlowFlagFLOW_TAP},
+		{f.Taps.RTCP, relayFlowFlagFLOW_TAP_RTCP},
+		{f.Taps.Events, relayFlowFlagFLOW_TAP_EVENTS},
+	} {
+		if b.set {
+			flags |= b.flag
+		}
+	}
+	return flags
+}
+
+func decodeCounters(v *relayFlow) Counters {
+	c := Counters{
+		Packets: v.Untracked, Bytes: v.UntrackedBytes, Out: v.OutPackets, OutBytes: v.OutBytes, RTCP: v.Rtcp, RTCPBytes: v.RtcpBytes,
+		Blocked: v.Blocked, Refused: v.Refused, Untapped: v.Untapped, LastSeen: time.Duration(v.RtcpWhen),
+	}
+	var latest time.Duration
+	for i := range v.Sources {
+		s := &v.Sources[i]
+		if s.Last == 0 {
+			break
+		}
+		one := SourceCounters{
+			Used: true, SSRC: uint32(s.Last >> 32), Seq: uint16(s.Last >> 16), Packets: s.Packets, Bytes: s.Bytes,
+			Lost: uint64(s.Lost), Late: uint64(s.Late), Repeated: uint64(s.Repeated), Timestamp: s.Timestamp, Jitter: s.Jitter,
+			PayloadType: s.PayloadType, PayloadTypes: v.SeenTypes[i], LastSeen: time.Duration(s.When),
+		}
+		c.Sources[i] = one
+		c.Packets, c.Bytes = c.Packets+one.Packets, c.Bytes+one.Bytes
+		c.Lost, c.Late, c.Repeated = c.Lost+one.Lost, c.Late+one.Late, c.Repeated+one.Repeated
+		c.LastSeen = max(c.LastSeen, one.LastSeen)
+		if i == 0 || one.LastSeen > latest {
+			c.SSRC, c.Seq, latest = one.SSRC, one.Seq, one.LastSeen
+		}
+	}
+	if v.Action == relayFlowActionFLOW_RELAY {
+		c.Out, c.OutBytes = c.Packets, c.Bytes
 	}
 	return c
 }

@@ -12,9 +12,13 @@ import (
 var (
 	ErrNoFlow  = errors.New("no such flow")
 	ErrNoPlane = errors.New("no kernel plane")
-	ErrFamily  = errors.New("both sides must be of the same address family")
+	ErrFamily  = errors.New("address families differ")
 	ErrFull    = errors.New("the flow map is full")
-	ErrClosed  = errors.New("the kernel plane is closed")
+	// ErrReceivers: the flow has more receivers, or does more for several of them, than the programs can.
+	ErrReceivers = errors.New("not for several receivers")
+	// ErrStage: this kernel or engine lacks the program that the flow needs.
+	ErrStage  = errors.New("no program for what the flow needs")
+	ErrClosed = errors.New("the kernel plane is closed")
 )
 
 // explain turns what the kernel says into what can be done about it.

@@ -1,8 +1,10 @@
 package fastpath
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -18,76 +20,196 @@ const (
 	None       Mode = "none"
 )
 
-// Flow is one direction of RTP that needs nothing from userspace: packets that arrive on Local from Source leave
-// again from From to To. It is a plain value; Install copies it.
+// Target is a receiver of a flow: its packets leave from From, a local address and port, to To, of the same address family.
+type Target struct {
+	From, To netip.AddrPort
+	TOS      uint8 // IPv4 TOS or IPv6 traffic class
+	Shift    Shift
+}
+
+// Shift makes RTP packets those of another stream. The zero value leaves them as they are.
+type Shift struct {
+	SSRC      uint32 // exclusive or
+	Sequence  uint16 // added
+	Timestamp uint32 // added
+}
+
+// Limits of a flow.
+const (
+	MaxReceivers = 32 // FLOW_RECEIVERS
+	MaxClocks    = 8  // FLOW_CLOCKS
+	MaxSilences  = 4  // FLOW_SILENCES
+	MaxSources   = 4  // FLOW_SOURCES
+)
+
+// Flow is one direction of RTP or RTCP that needs nothing from userspace: packets that arrive on Local from Source leave
+// again from Target.From to Target.To. Install copies it.
 type Flow struct {
 	Local  netip.AddrPort // where the packets arrive; the key of the flow
 	Source netip.AddrPort // the learnt peer
-	From   netip.AddrPort // local address and port the relayed packets carry
-	To     netip.AddrPort // destination, same address family as From
+	Target
+	More []Target // further receivers, of the address family of Local as Target is then
 
-	DropForeign bool  // true: packets from other sources end here and are counted; false: they go up to the socket
-	TOS         uint8 // IPv4 TOS or IPv6 traffic class of relayed packets
+	// RTCP says that the port is for RTCP alone. Otherwise RTCP goes up, unless ToRTCP is set.
+	RTCP   bool
+	ToRTCP Target
+
+	DropForeign bool // true: packets from other sources end here and are counted; false: they go up to the socket
 
 	// PayloadTypes admits RTP payload types, one bit each (type 0 is bit 0 of element 0). All zero admits every type.
 	// Others go up to the socket.
 	PayloadTypes [2]uint64
 
-	// Seq and SSRC are those of the last packet userspace relayed, so that loss is counted across the change of
+	Treatment
+	Taps   Taps
+	Clocks [MaxClocks]Clock // of payload types that may come; without one there is no jitter
+
+	// Seq and SSRC are those of the last packet userspace relayed, so that the figures go on across the change of
 	// plane. Seeded is false when there was none.
 	Seq    uint16
 	SSRC   uint32
 	Seeded bool
 }
 
-// Counters are what the kernel has seen of one flow since its installation.
-type Counters struct {
-	Packets  uint64        // relayed
-	Bytes    uint64        // RTP bytes relayed: UDP payload, without headers
-	Refused  uint64        // from a source that is not the flow's, dropped here
-	Lost     uint64        // gaps in the sequence numbers, less late arrivals
-	LastSeen time.Duration // of the last relayed packet, on CLOCK_MONOTONIC; 0 when none
-	SSRC     uint32        // of the last relayed packet
-	Seq      uint16        // of the last relayed packet
+// Treatment is what is done to RTP packets on the way. The zero value leaves them as they are.
+type Treatment struct {
+	Events      [2]uint64 // payload types of telephone events, as in PayloadTypes
+	BlockEvents bool      // they end here
+	BlockMedia  bool      // all others do
+	Silence     bool      // or their payload becomes silence; they end here where there is none
+	Silences    [MaxSilences]Silence
+	Strip       bool // header extensions of RFC 8285 are taken out; tc cannot
 }
 
-// Add sums the counts of c and d; the last-packet fields are the later one's.
+// Silence is the octet that silence is made of for a payload type; 0: none.
+type Silence struct{ PayloadType, Octet uint8 }
+
+// Clock is the clock rate of a payload type in Hz; 0: none.
+type Clock struct {
+	PayloadType uint8
+	Rate        uint32
+}
+
+// Taps says of which packets userspace gets copies; see Config.Tap.
+type Taps struct{ All, RTCP, Events bool }
+
+// Counters are what the kernel has seen of one flow since its installation.
+type Counters struct {
+	Packets, Bytes       uint64        // RTP of the source, relayed or blocked; bytes of UDP payload
+	Out, OutBytes        uint64        // RTP to each receiver
+	RTCP, RTCPBytes      uint64        // relayed
+	Blocked              uint64        // RTP that was not to pass
+	Refused              uint64        // from a source that is not the flow's, dropped here
+	Untapped             uint64        // copies that found no room
+	Lost, Late, Repeated uint64        // of all of Sources: gaps in the sequence numbers less late arrivals, late arrivals, duplicates
+	LastSeen             time.Duration // of the last packet, on CLOCK_MONOTONIC; 0 when none
+	SSRC                 uint32        // of the last RTP packet
+	Seq                  uint16        // of the last RTP packet
+
+	// Sources are the first SSRCs that came; Packets of others are in the sums alone.
+	Sources [MaxSources]SourceCounters
+}
+
+// SourceCounters are those of one SSRC. The zero value is none.
+type SourceCounters struct {
+	Used                 bool
+	SSRC                 uint32
+	Packets, Bytes       uint64
+	Lost, Late, Repeated uint64
+	Seq                  uint16 // highest
+	Timestamp            uint32 // of the last packet
+	Jitter               uint32 // times 16, in units of the time stamp; 0 when the clock rate is not known
+	PayloadType          uint8  // of the last packet
+	PayloadTypes         [2]uint64
+	LastSeen             time.Duration // 0 when userspace saw it last
+}
+
+// Add sums the counts of c and d; what is known of the last packets and of the sources is the later one's.
 func (c Counters) Add(d Counters) Counters {
 	sum := c
 	if d.LastSeen >= c.LastSeen {
 		sum = d
 	}
-	sum.Packets = c.Packets + d.Packets
-	sum.Bytes = c.Bytes + d.Bytes
-	sum.Refused = c.Refused + d.Refused
-	sum.Lost = c.Lost + d.Lost
+	sum.Packets, sum.Bytes = c.Packets+d.Packets, c.Bytes+d.Bytes
+	sum.Out, sum.OutBytes = c.Out+d.Out, c.OutBytes+d.OutBytes
+	sum.RTCP, sum.RTCPBytes = c.RTCP+d.RTCP, c.RTCPBytes+d.RTCPBytes
+	sum.Blocked, sum.Refused, sum.Untapped = c.Blocked+d.Blocked, c.Refused+d.Refused, c.Untapped+d.Untapped
+	sum.Lost, sum.Late, sum.Repeated = c.Lost+d.Lost, c.Late+d.Late, c.Repeated+d.Repeated
 	return sum
+}
+
+// Same tells whether two flows relay alike; where they begin to count does not matter.
+func (f *Flow) Same(g *Flow) bool {
+	return f.Local == g.Local && f.Source == g.Source && f.Target == g.Target && slices.Equal(f.More, g.More) &&
+		f.RTCP == g.RTCP && f.ToRTCP == g.ToRTCP && f.DropForeign == g.DropForeign && f.PayloadTypes == g.PayloadTypes &&
+		f.Treatment == g.Treatment && f.Taps == g.Taps && f.Clocks == g.Clocks
 }
 
 // Validate reports what makes f impossible to install.
 func (f *Flow) Validate() error {
-	local, source, from, to := f.Local.Addr(), f.Source.Addr(), f.From.Addr(), f.To.Addr()
+	local, source := f.Local.Addr(), f.Source.Addr()
 	switch {
-	case !f.Local.IsValid() || !f.Source.IsValid() || !f.From.IsValid() || !f.To.IsValid():
+	case !f.Local.IsValid() || !f.Source.IsValid():
 		return fmt.Errorf("flow %v: an address is missing", f.Local)
 	case local.Is4() != source.Is4():
 		return fmt.Errorf("flow %v: source %v is of another address family: %w", f.Local, f.Source, ErrFamily)
-	case from.Is4() != to.Is4():
-		return fmt.Errorf("flow %v: from %v and to %v differ: %w", f.Local, f.From, f.To, ErrFamily)
-	case local.Is4() != from.Is4():
-		return fmt.Errorf("flow %v: relayed from %v: %w", f.Local, f.From, ErrFamily)
-	case f.Local.Port() == 0 || f.Source.Port() == 0 || f.From.Port() == 0 || f.To.Port() == 0:
+	case f.Local.Port() == 0 || f.Source.Port() == 0:
 		return fmt.Errorf("flow %v: a port is 0", f.Local)
+	case len(f.More) >= MaxReceivers:
+		return fmt.Errorf("flow %v: %d receivers are more than %d: %w", f.Local, len(f.More)+1, MaxReceivers, ErrReceivers)
+	case len(f.More) > 0 && (f.ToRTCP != Target{} || f.Strip):
+		return fmt.Errorf("flow %v: RTCP of the port and header extensions are for one receiver: %w", f.Local, ErrReceivers)
+	}
+	targets := append([]Target{f.Target}, f.More...)
+	if f.ToRTCP != (Target{}) {
+		targets = append(targets, f.ToRTCP)
+	}
+	for i := range targets {
+		if err := targets[i].validate(); err != nil {
+			return fmt.Errorf("flow %v: %w", f.Local, err)
+		}
+		if len(f.More) > 0 && targets[i].To.Addr().Is4() != local.Is4() {
+			return fmt.Errorf("flow %v: one of several receivers is %v: %w", f.Local, targets[i].To, ErrFamily)
+		}
+	}
+	return nil
+}
+
+func (t *Target) validate() error {
+	from, to := t.From.Addr(), t.To.Addr()
+	switch {
+	case !t.From.IsValid() || !t.To.IsValid():
+		return errors.New("an address is missing")
+	case from.Is4() != to.Is4():
+		return fmt.Errorf("from %v and to %v differ: %w", t.From, t.To, ErrFamily)
+	case t.From.Port() == 0 || t.To.Port() == 0:
+		return errors.New("a port is 0")
 	case !to.IsGlobalUnicast():
-		return fmt.Errorf("flow %v: the kernel plane cannot route to %v: not a global unicast address", f.Local, to)
+		return fmt.Errorf("the kernel plane cannot route to %v: not a global unicast address", to)
 	}
 	return nil
 }
 
 // plain is f with IPv4 addresses in their own form.
 func (f Flow) plain() Flow {
-	for _, a := range []*netip.AddrPort{&f.Local, &f.Source, &f.From, &f.To} {
-		*a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	f.More = slices.Clone(f.More)
+	addrs := []*netip.AddrPort{&f.Local, &f.Source, &f.From, &f.To, &f.ToRTCP.From, &f.ToRTCP.To}
+	for i := range f.More {
+		addrs = append(addrs, &f.More[i].From, &f.More[i].To)
+	}
+	for _, a := range addrs {
+		if a.IsValid() {
+			*a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+		}
 	}
 	return f
 }
+
+// simple tells whether new addresses are all that the flow needs.
+func (f *Flow) simple() bool {
+	return len(f.More) == 0 && f.ToRTCP == (Target{}) && f.Treatment.zero() && f.Taps == (Taps{}) && f.Shift == (Shift{}) &&
+		f.Local.Addr().Is4() == f.To.Addr().Is4()
+}
+
+// zero tells whether the treatment changes nothing.
+func (t *Treatment) zero() bool { return !t.BlockEvents && !t.BlockMedia && !t.Silence && !t.Strip }

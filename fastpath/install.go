@@ -12,6 +12,9 @@ import (
 // batchFlows is how many flows one system call of Walk reads. It must hold a whole hash bucket.
 const batchFlows = 256
 
+// rtcpTarget is the index of the receiver of RTCP that comes to a port of RTP: TARGET_RTCP in bpf/types.h.
+const rtcpTarget = 0xffff
+
 type batch struct {
 	keys   []relayEndpoint
 	values []relayFlow
@@ -22,7 +25,8 @@ func newBatch() *batch {
 }
 
 // Install puts f into the kernel; a flow with the same Local is replaced and the counters start at zero. Errors are
-// those of Validate, ErrNoPlane with the reason when nothing serves Local, ErrFull and ErrClosed.
+// those of Validate, ErrNoPlane with the reason when nothing serves Local, ErrStage when what does serve it cannot do
+// what f needs, ErrFull and ErrClosed.
 func (p *Plane) Install(f Flow) error {
 	f = f.plain()
 	if err := f.Validate(); err != nil {
@@ -31,22 +35,95 @@ func (p *Plane) Install(f Flow) error {
 	if ok, why := p.Serves(f.Local.Addr()); !ok {
 		return fmt.Errorf("flow %v: %w: %s", f.Local, ErrNoPlane, why)
 	}
+	if err := p.able(&f); err != nil {
+		return fmt.Errorf("flow %v: %w", f.Local, err)
+	}
+	return p.put(&f)
+}
+
+// put writes the receivers first, so that no packet meets a flow without them.
+func (p *Plane) put(f *Flow) error {
 	key, value := encodeEndpoint(f.Local), encodeFlow(f)
-	return p.flow(f.Local, func(m *ebpf.Map) error { return m.Update(&key, &value, ebpf.UpdateAny) })
+	insert := func(m *ebpf.Map) error { return m.Update(&key, &value, ebpf.UpdateNoExist) }
+	if f.simple() {
+		err := p.flow(f.Local, insert)
+		if !errors.Is(err, ebpf.ErrKeyExist) {
+			return err
+		}
+	}
+	if _, err := p.Remove(f.Local); err != nil && !errors.Is(err, ErrNoFlow) {
+		return err
+	}
+	targets := f.targets()
+	err := p.flow(f.Local, func(m *ebpf.Map) error {
+		for index, t := range targets {
+			at, v := key, encodeTarget(t)
+			at.Index = index
+			if err := p.maps.Targets.Update(&at, &v, ebpf.UpdateAny); err != nil {
+				return err
+			}
+		}
+		return insert(m)
+	})
+	if err != nil {
+		for index := range targets {
+			err = errors.Join(err, p.removeTarget(key, index))
+		}
+	}
+	return err
+}
+
+// targets are the receivers that are not in the flow itself, by index.
+func (f *Flow) targets() map[uint16]*Target {
+	all := make(map[uint16]*Target)
+	if len(f.More) > 0 {
+		all[1] = &f.Target
+	}
+	for i := range f.More {
+		all[uint16(i)+2] = &f.More[i]
+	}
+	if f.ToRTCP != (Target{}) {
+		all[rtcpTarget] = &f.ToRTCP
+	}
+	return all
 }
 
 // Remove takes the flow that arrives on local out of the kernel and returns its final counters, or ErrNoFlow.
 func (p *Plane) Remove(local netip.AddrPort) (Counters, error) {
 	key, value := encodeEndpoint(local), relayFlow{}
-	err := p.flow(local, func(m *ebpf.Map) error { return m.LookupAndDelete(&key, &value) })
-	return decodeCounters(&value, p.tick), err
+	err := p.flow(local, func(m *ebpf.Map) error {
+		if err := m.LookupAndDelete(&key, &value); err != nil {
+			return err
+		}
+		switch value.Action {
+		case relayFlowActionFLOW_FULL:
+			return p.removeTarget(key, rtcpTarget)
+		case relayFlowActionFLOW_FAN:
+			var errs []error
+			for i := range value.Targets {
+				errs = append(errs, p.removeTarget(key, uint16(i)+1))
+			}
+			return errors.Join(errs...)
+		}
+		return nil
+	})
+	return decodeCounters(&value), err
+}
+
+// removeTarget takes out a receiver of the flow of a key, if there is one.
+func (p *Plane) removeTarget(key relayEndpoint, index uint16) error {
+	key.Index = index
+	if err := p.maps.Targets.Delete(&key); !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Counters are those of the flow that arrives on local, or ErrNoFlow.
 func (p *Plane) Counters(local netip.AddrPort) (Counters, error) {
 	key, value := encodeEndpoint(local), relayFlow{}
 	err := p.flow(local, func(m *ebpf.Map) error { return m.Lookup(&key, &value) })
-	return decodeCounters(&value, p.tick), err
+	return decodeCounters(&value), err
 }
 
 // flow does one thing with the flow map on behalf of local.
@@ -88,7 +165,7 @@ func (p *Plane) Walk(fn func(local netip.AddrPort, c Counters)) error {
 	for {
 		n, err := p.maps.Flows.BatchLookup(&cursor, b.keys, b.values, nil)
 		for i := range n {
-			fn(decodeEndpoint(&b.keys[i]), decodeCounters(&b.values[i], p.tick))
+			fn(decodeEndpoint(&b.keys[i]), decodeCounters(&b.values[i]))
 		}
 		switch {
 		case errors.Is(err, ebpf.ErrKeyNotExist):

@@ -3,9 +3,9 @@ package fastpath
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +24,14 @@ type Config struct {
 	Mode     Mode         // Auto when empty
 	Addrs    []netip.Addr // local media addresses; the network devices that own them get the programs
 	MaxFlows int          // DefaultMaxFlows when 0
-	Log      *slog.Logger // nothing is logged when nil
+	// Outlive is for how long flows go on when the process has died. Maps and links are then pinned, for the next process
+	// of the same table, which takes them over. 0: nothing outlives the process.
+	Outlive time.Duration
+	Table   int    // tells the instances of one host apart
+	BPFFS   string // the BPF file system; DefaultBPFFS when empty
+	// Tap takes copies of packets that flows have taps for. It is called by one goroutine; Data is valid during the call.
+	Tap func(TappedPacket)
+	Log *slog.Logger // nothing is logged when nil
 }
 
 // Interface is a network device that owns media addresses, and what serves it.
@@ -41,13 +48,18 @@ type Plane struct {
 	log      *slog.Logger
 	maxFlows int
 	tweaks   tweaks
-	tick     time.Duration
 
-	maps   relayMaps // nil without a kernel plane
-	xdp    relayPrograms
-	xdpErr error // why there are no XDP programs
-	tc     relayTCPrograms
-	tcErr  error // why there is no tc program
+	maps relayMaps // nil without a kernel plane
+	programs
+	tapping *tapping
+
+	forget *ebpf.Program // has all flows look up their next hop anew; nil when the kernel cannot do it
+	heart  *heart
+
+	pins     *pins // nil: nothing outlives the process
+	unpinned string
+	pending  []func() error // replaces programs of another schema
+	took     bool
 
 	netlink *netlink.Handle
 	ports   *ports
@@ -106,6 +118,10 @@ func (p *Plane) start(cfg Config) error {
 	if p.devices, err = findDevices(p.netlink, cfg.Addrs); err != nil {
 		return err
 	}
+	netns, err := p.openPins(cfg)
+	if err != nil {
+		return err
+	}
 	if cfg.Mode == None {
 		for _, d := range p.devices {
 			d.because("switched off by configuration")
@@ -119,9 +135,21 @@ func (p *Plane) start(cfg Config) error {
 		}
 		return nil
 	}
+	if p.heart, err = newHeart(p.maps.Life, netns, cfg.Outlive); err != nil {
+		return fmt.Errorf("give a sign of life: %w", err)
+	}
+	p.heart.start(func(err error) {
+		p.log.Error("flows will end: the kernel plane takes no sign of life", "in", p.heart.after, "err", err)
+	})
 	p.allowRouting(cfg.Addrs)
-	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.log); err != nil {
+	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.maps.Vlans, p.log); err != nil {
 		return err
+	}
+	if cfg.Tap != nil {
+		fail := func(err error) { p.log.Error("packets are not copied any more", "err", err) }
+		if p.tapping, err = startTapping(p.maps.Taps, cfg.Tap, fail); err != nil {
+			return err
+		}
 	}
 	if !p.tweaks.noAttach {
 		p.attach(cfg.Mode)
@@ -131,6 +159,30 @@ func (p *Plane) start(cfg Config) error {
 		p.log.Info("kernel plane", "device", d.Name, "engine", d.Engine, "reason", d.Reason)
 	}
 	return nil
+}
+
+// openPins looks for what a dead process has left. Without a place for pins the plane works all the same.
+func (p *Plane) openPins(cfg Config) (netns uint64, err error) {
+	if netns, err = netnsCookie(); err != nil {
+		return 0, err
+	}
+	if cfg.Outlive <= 0 {
+		p.unpinned = "switched off by configuration"
+		return netns, nil
+	}
+	spec, err := loadRelay()
+	if err != nil {
+		return 0, err
+	}
+	if p.pins, err = openPins(cfg.BPFFS, cfg.Table, schemaOf(spec)); err != nil {
+		p.unpinned = explain(err)
+		p.log.Warn("flows end with this process", "reason", p.unpinned)
+		return netns, nil
+	}
+	if cfg.Mode == None {
+		return netns, p.pins.discard() // there will be nobody to look after them
+	}
+	return netns, p.pins.check(netns, p.log)
 }
 
 // load brings maps and programs into the kernel. One kind of program may fail; the error is kept for the reasons.
@@ -146,43 +198,35 @@ func (p *Plane) load() error {
 	if err != nil {
 		return err
 	}
-	if p.tick, err = tick(); err != nil {
+	life, err := loadLife()
+	if err != nil {
 		return err
+	}
+	if have := p.pins.mapAt(relayMapFlows); have != nil {
+		p.maxFlows = int(have.MaxEntries()) // it cannot be changed
+		have.Close()
 	}
 	for _, spec := range []*ebpf.CollectionSpec{xdp, tc} {
 		spec.Maps[relayMapFlows].MaxEntries = uint32(p.maxFlows)
-		if err := spec.Variables[relayVarTicksPerSecond].Set(uint32(time.Second / p.tick)); err != nil {
-			return fmt.Errorf("set the tick: %w", err)
-		}
+		spec.Maps[relayMapTargets].MaxEntries = uint32(p.maxFlows)
+		spec.Maps[relayMapTaps].MaxEntries = tapRing
 	}
-	if err := xdp.LoadAndAssign(&p.maps, nil); err != nil {
+	if err := xdp.LoadAndAssign(&p.maps, p.pins.options(xdp)); err != nil {
 		return fmt.Errorf("create maps: %w", err)
 	}
-	shared := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
-		relayMapFlows: p.maps.Flows, relayMapPorts: p.maps.Ports, relayMapExits: p.maps.Exits,
+	if err := p.loadPrograms(xdp, tc); err != nil {
+		return err
+	}
+	// It takes maps that the programs have as well, but no other one.
+	own := &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
+		relayMapFlows: p.maps.Flows, relayMapTargets: p.maps.Targets,
 	}}
-	if err := xdp.LoadAndAssign(&p.xdp, shared); err != nil {
-		p.xdpErr = fmt.Errorf("load the XDP programs: %w", err)
+	var programs lifePrograms
+	if err := life.LoadAndAssign(&programs, own); err != nil {
+		p.log.Debug("changed routes take a second to be heeded", "err", err)
 	}
-	if err := tc.LoadAndAssign(&p.tc, shared); err != nil {
-		p.tcErr = fmt.Errorf("load the tc program: %w", err)
-	}
-	if p.xdpErr != nil && p.tcErr != nil {
-		return errors.Join(p.xdpErr, p.tcErr)
-	}
+	p.forget = programs.LifeForget
 	return nil
-}
-
-// tick is the time between two steps of the kernel's coarse clocks.
-func tick() (time.Duration, error) {
-	var ts unix.Timespec
-	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &ts); err != nil {
-		return 0, fmt.Errorf("read the tick of the kernel: %w", err)
-	}
-	if d := time.Duration(ts.Nano()); d > 0 && d <= time.Second {
-		return d, nil
-	}
-	return 0, fmt.Errorf("a kernel tick of %d ns makes no sense", ts.Nano())
 }
 
 // Interfaces are the devices that own media addresses, in the order of Config.Addrs.
@@ -198,29 +242,43 @@ func (p *Plane) Interfaces() []Interface {
 // Serves tells whether flows that arrive on local can be installed, and if not, why in words.
 func (p *Plane) Serves(local netip.Addr) (ok bool, why string) {
 	local = local.Unmap().WithZone("")
-	for _, d := range p.devices {
-		for _, a := range d.Addrs {
-			if a != local {
-				continue
-			}
-			if d.Engine == None && !p.tweaks.noAttach {
-				return false, d.Reason
-			}
-			if err := p.noRoute[local.Is4()]; err != nil {
-				return false, err.Error()
-			}
-			return true, ""
-		}
+	d := p.deviceOf(local)
+	switch {
+	case d == nil:
+		return false, fmt.Sprintf("no network device of this host owns %v", local)
+	case d.Engine == None && !p.tweaks.noAttach:
+		return false, d.Reason
+	case p.noRoute[local.Is4()] != nil:
+		return false, p.noRoute[local.Is4()].Error()
 	}
-	return false, fmt.Sprintf("no network device of this host owns %v", local)
+	return true, ""
 }
 
-// Close detaches everything and gives back what the plane holds; it joins the errors. Flows end with it. The sysctl
-// of the loopback device stays, other programs may have come to need it.
+// deviceOf returns the device that owns a plain address, nil when there is none.
+func (p *Plane) deviceOf(local netip.Addr) *device {
+	for _, d := range p.devices {
+		if slices.Contains(d.Addrs, local) {
+			return d
+		}
+	}
+	return nil
+}
+
+// Close detaches everything and gives back what the plane holds; it joins the errors. Flows end with it, but for those of
+// a process before when it comes to no TakeOver: the next one may do better. The sysctl of the loopback device stays, other
+// programs may have come to need it.
 func (p *Plane) Close() error {
+	return p.close(!p.took && p.pins != nil && (p.pins.adopted || len(p.pins.others) > 0))
+}
+
+// Leave gives back what the plane holds of this process. What is pinned stays, for the next one.
+func (p *Plane) Leave() error { return p.close(p.pins != nil) }
+
+func (p *Plane) close(leave bool) error {
 	if p.ports != nil {
 		p.ports.stop()
 	}
+	p.heart.stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -229,13 +287,18 @@ func (p *Plane) Close() error {
 	p.closed = true
 	var errs []error
 	for _, d := range p.devices {
-		errs = append(errs, d.detach())
+		if leave {
+			errs = append(errs, d.leave())
+		} else {
+			errs = append(errs, d.detach())
+		}
 	}
-	for _, c := range []io.Closer{
-		p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.tc.RelayTc, p.maps.Flows, p.maps.Ports, p.maps.Exits,
-	} {
-		errs = append(errs, c.Close())
+	if leave {
+		errs = append(errs, p.pins.leave())
+	} else {
+		errs = append(errs, p.pins.remove())
 	}
+	errs = append(errs, p.tapping.close(), p.programs.close(), p.forget.Close(), p.maps.Close())
 	p.netlink.Close()
 	return errors.Join(errs...)
 }

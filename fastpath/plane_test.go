@@ -45,7 +45,9 @@ func TestInstallRefusesWhatTheKernelCannotRelay(t *testing.T) {
 		is     error
 		says   string
 	}{
-		{"IPv4 to IPv6", func(f *Flow) { f.From, f.To = flow6.From, flow6.To }, ErrFamily, "same address family"},
+		{"several receivers of two families", func(f *Flow) { f.More = []Target{flow6.Target} }, ErrFamily, "several"},
+		{"too many receivers", func(f *Flow) { f.More = slices.Repeat([]Target{f.Target}, MaxReceivers) }, ErrReceivers, "more than 32"},
+		{"RTCP of the port for several receivers", func(f *Flow) { f.More, f.ToRTCP = []Target{f.Target}, f.Target }, ErrReceivers, "one receiver"},
 		{"a source of the other family", func(f *Flow) { f.Source = flow6.Source }, ErrFamily, "source"},
 		{"from and to of two families", func(f *Flow) { f.To = flow6.To }, ErrFamily, "differ"},
 		{"no destination", func(f *Flow) { f.To = netip.AddrPort{} }, nil, "missing"},
@@ -76,17 +78,16 @@ func TestFlowsAreInstalledCountedReplacedAndRemoved(t *testing.T) {
 	mapped.Local = netip.AddrPortFrom(netip.AddrFrom16(flow4.Local.Addr().As16()), flow4.Local.Port())
 	check(t, s.Install(mapped)) // the same as flow4
 	s.edit(t, flow4, func(v *relayFlow) {
-		v.Stats.Packets, v.Stats.LastSeen = 5, 90
-		v.Hop.When, v.Hop.WhenNs = 100, uint64(time.Hour)
+		v.Sources[0].Last, v.Sources[0].Packets, v.Sources[0].When = 1, 5, uint64(time.Hour)
 	})
-	if got := must(s.Counters(mapped.Local))(t); got.Packets != 5 || got.LastSeen != time.Hour-10*s.tick {
+	if got := must(s.Counters(mapped.Local))(t); got.Packets != 5 || got.LastSeen != time.Hour {
 		t.Errorf("got %+v", got)
 	}
 	check(t, s.Install(flow4))
 	if got := must(s.Counters(flow4.Local))(t); got != (Counters{}) {
 		t.Errorf("a replaced flow starts with %+v", got)
 	}
-	s.edit(t, flow4, func(v *relayFlow) { v.Stats.Refused = 3 })
+	s.edit(t, flow4, func(v *relayFlow) { v.Refused = 3 })
 	if got := must(s.Remove(flow4.Local))(t); got.Refused != 3 {
 		t.Errorf("final counters are %+v", got)
 	}
@@ -115,8 +116,8 @@ func many(t testing.TB, p *Plane, n int) {
 		f := flow4
 		f.Local = netip.AddrPortFrom(f.Local.Addr(), uint16(1000+i))
 		check(t, p.Install(f))
-		key, value := encodeEndpoint(f.Local), encodeFlow(f)
-		value.Stats.Packets = uint64(f.Local.Port())
+		key, value := encodeEndpoint(f.Local), encodeFlow(&f)
+		value.Untracked = uint64(f.Local.Port())
 		check(t, p.maps.Flows.Put(&key, &value))
 	}
 }

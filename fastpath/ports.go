@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,20 +35,23 @@ type ports struct {
 	socket *nl.NetlinkSocket
 	family uint16 // of "netdev"; 0 before kernel 6.3
 	table  *ebpf.Map
+	vlans  *ebpf.Map
 	log    *slog.Logger
 
 	mu    sync.Mutex
 	xdp   map[int]bool // devices with our native program
-	known map[uint32]relayPortFlag
+	known map[uint32]relayPort
+	tags  map[relayVlan]uint32
 
 	done     chan struct{}
 	stopOnce sync.Once
 	wg       sync.WaitGroup
 }
 
-func newPorts(h *netlink.Handle, table *ebpf.Map, log *slog.Logger) (*ports, error) {
+func newPorts(h *netlink.Handle, table, vlans *ebpf.Map, log *slog.Logger) (*ports, error) {
 	p := &ports{
-		handle: h, table: table, log: log, xdp: map[int]bool{}, known: map[uint32]relayPortFlag{},
+		handle: h, table: table, vlans: vlans, log: log, xdp: map[int]bool{},
+		known: contents[uint32, relayPort](table), tags: contents[relayVlan, uint32](vlans), // of a process before
 		done: make(chan struct{}),
 	}
 	// The socket belongs to the network namespace of this thread, and so do the answers.
@@ -107,7 +110,7 @@ func (p *ports) detached(index int) { p.mu.Lock(); delete(p.xdp, index); p.mu.Un
 func (p *ports) takes(index int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.known[uint32(index)]&relayPortFlagPORT_XMIT != 0
+	return p.known[uint32(index)].Flags&relayPortFlagPORT_XMIT != 0
 }
 
 // refresh asks the kernel and writes what has changed.
@@ -122,33 +125,60 @@ func (p *ports) refresh() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := map[uint32]relayPortFlag{}
-	for _, l := range links {
+	flags := func(l netlink.Link) relayPortFlag {
 		index := l.Attrs().Index
-		var flags relayPortFlag
 		if p.family != 0 {
-			flags = portOfFeatures(features[uint32(index)], l.Type() == "veth")
-		} else {
-			flags = portOfKind(l.Type() == "veth", p.xdp[index])
+			return portOfFeatures(features[uint32(index)], l.Type() == "veth")
 		}
-		if flags != 0 {
-			now[uint32(index)] = flags
+		return portOfKind(l.Type() == "veth", p.xdp[index])
+	}
+	now, tags := map[uint32]relayPort{}, map[relayVlan]uint32{}
+	for _, l := range links {
+		below, port := l, relayPort{Ifindex: uint32(l.Attrs().Index)}
+		if v, ok := l.(*netlink.Vlan); ok && v.VlanProtocol == netlink.VLAN_PROTOCOL_8021Q {
+			if i := slices.IndexFunc(links, func(l netlink.Link) bool { return l.Attrs().Index == v.ParentIndex }); i >= 0 {
+				below = links[i]
+				port = relayPort{Ifindex: uint32(v.ParentIndex), Tag: vlanTag | uint32(v.VlanId)}
+				tags[relayVlan{Ifindex: port.Ifindex, Tag: port.Tag}] = uint32(v.Index)
+			}
+		}
+		if port.Flags = flags(below); port.Flags != 0 {
+			now[uint32(l.Attrs().Index)] = port
 		}
 	}
+	err = errors.Join(bring(p.table, p.known, now), bring(p.vlans, p.tags, tags))
+	p.known, p.tags = now, tags
+	return err
+}
+
+// vlanTag marks that there is a tag: VLAN 0 would be one, too. See struct port in bpf/types.h.
+const vlanTag = 1 << 16
+
+func contents[K comparable, V any](table *ebpf.Map) map[K]V {
+	all := make(map[K]V)
+	var key K
+	var value V
+	for entries := table.Iterate(); entries.Next(&key, &value); {
+		all[key] = value
+	}
+	return all
+}
+
+// bring has a map hold what is now, of which it holds what was known before.
+func bring[K, V comparable](table *ebpf.Map, known, now map[K]V) error {
 	var errs []error
-	for index, flags := range now {
-		if p.known[index] != flags {
-			errs = append(errs, p.table.Update(index, flags, ebpf.UpdateAny))
+	for key, value := range now {
+		if have, ok := known[key]; !ok || have != value {
+			errs = append(errs, table.Update(&key, &value, ebpf.UpdateAny))
 		}
 	}
-	for index := range maps.Keys(p.known) {
-		if _, ok := now[index]; !ok {
-			if err := p.table.Delete(index); !errors.Is(err, ebpf.ErrKeyNotExist) {
+	for key := range known {
+		if _, ok := now[key]; !ok {
+			if err := table.Delete(&key); !errors.Is(err, ebpf.ErrKeyNotExist) {
 				errs = append(errs, err)
 			}
 		}
 	}
-	p.known = now
 	return errors.Join(errs...)
 }
 

@@ -14,7 +14,7 @@ type ReasonCount struct {
 var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
 	relayReasonREASON_RELAYED:        {"relayed", "rewritten and sent"},
 	relayReasonREASON_OTHER_HOST:     {"other-host", "multicast, broadcast, or for another station"},
-	relayReasonREASON_VLAN:           {"vlan", "VLAN tagged: give the media address to the VLAN device"},
+	relayReasonREASON_VLAN:           {"vlan", "VLAN tagged for no device of this host, or twice"},
 	relayReasonREASON_NOT_IP:         {"not-ip", "neither IPv4 nor IPv6"},
 	relayReasonREASON_TRUNCATED:      {"truncated", "ends before the RTP header does"},
 	relayReasonREASON_IP_OPTIONS:     {"ip-options", "IPv4 options or IPv6 extension headers"},
@@ -29,15 +29,22 @@ var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
 	relayReasonREASON_ACTION:         {"action", "the flow is of another version of this program"},
 	relayReasonREASON_FOREIGN_DROP:   {"foreign-drop", "not from the learnt source; dropped"},
 	relayReasonREASON_FOREIGN:        {"foreign", "not from the learnt source; left to the socket"},
-	relayReasonREASON_RTCP:           {"rtcp", "RTCP on the RTP port"},
+	relayReasonREASON_RTCP:           {"rtcp", "RTCP on the port of RTP, or the other way round"},
 	relayReasonREASON_PAYLOAD_TYPE:   {"payload-type", "payload type that the flow does not admit"},
 	relayReasonREASON_GSO:            {"gso", "several datagrams in one buffer"},
 	relayReasonREASON_FORWARDING_OFF: {"forwarding-off", "routes cannot be looked up: set net.ipv4.conf.lo.forwarding (ipv6 likewise) to 1"},
-	relayReasonREASON_NO_ROUTE:       {"no-route", "no route, or the destination is this host"},
+	relayReasonREASON_NO_ROUTE:       {"no-route", "no route, or the destination is this host and no flow takes the packet there"},
 	relayReasonREASON_NO_NEIGHBOUR:   {"no-neighbour", "the next hop's MAC address is not known yet"},
 	relayReasonREASON_TOO_BIG:        {"too-big", "longer than the MTU of the path"},
 	relayReasonREASON_PORT:           {"port", "the egress device takes no frames of XDP: left to tc"},
 	relayReasonREASON_CHECKSUM:       {"checksum", "the UDP checksum could not be made"},
+	relayReasonREASON_BAD_RTP:        {"bad-rtp", "the RTP or RTCP header does not fit the packet"},
+	relayReasonREASON_STAGE:          {"stage", "the flow needs a program that this hook or kernel does not have"},
+	relayReasonREASON_BLOCKED:        {"blocked", "media or events that are not to pass; dropped"},
+	relayReasonREASON_TARGET:         {"target", "a receiver of the flow is missing"},
+	relayReasonREASON_HEADROOM:       {"headroom", "the device leaves no room for longer headers"},
+	relayReasonREASON_STRIP:          {"strip", "a header extension that cannot be taken out here"},
+	relayReasonREASON_ABANDONED:      {"abandoned", "no daemon has kept the flow alive for too long"},
 }
 
 // Exits returns the names of all exits, by number.

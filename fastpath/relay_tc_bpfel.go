@@ -16,11 +16,18 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	relayTCMapExits          = "exits"
-	relayTCMapFlows          = "flows"
-	relayTCMapPorts          = "ports"
-	relayTCProgRelayTc       = "relay_tc"
-	relayTCVarTicksPerSecond = "ticks_per_second"
+	relayTCMapExits    = "exits"
+	relayTCMapFlows    = "flows"
+	relayTCMapLife     = "life"
+	relayTCMapPorts    = "ports"
+	relayTCMapStagesTc = "stages_tc"
+	relayTCMapTaps     = "taps"
+	relayTCMapTargets  = "targets"
+	relayTCMapVlans    = "vlans"
+	relayTCMapWorks    = "works"
+	relayTCProgFanTc   = "fan_tc"
+	relayTCProgFullTc  = "full_tc"
+	relayTCProgRelayTc = "relay_tc"
 )
 
 // loadRelayTC returns the embedded CollectionSpec for relayTC.
@@ -65,6 +72,8 @@ type relayTCSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayTCProgramSpecs struct {
+	FanTc   *ebpf.ProgramSpec `ebpf:"fan_tc"`
+	FullTc  *ebpf.ProgramSpec `ebpf:"full_tc"`
 	RelayTc *ebpf.ProgramSpec `ebpf:"relay_tc"`
 }
 
@@ -72,16 +81,21 @@ type relayTCProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayTCMapSpecs struct {
-	Exits *ebpf.MapSpec `ebpf:"exits"`
-	Flows *ebpf.MapSpec `ebpf:"flows"`
-	Ports *ebpf.MapSpec `ebpf:"ports"`
+	Exits    *ebpf.MapSpec `ebpf:"exits"`
+	Flows    *ebpf.MapSpec `ebpf:"flows"`
+	Life     *ebpf.MapSpec `ebpf:"life"`
+	Ports    *ebpf.MapSpec `ebpf:"ports"`
+	StagesTc *ebpf.MapSpec `ebpf:"stages_tc"`
+	Taps     *ebpf.MapSpec `ebpf:"taps"`
+	Targets  *ebpf.MapSpec `ebpf:"targets"`
+	Vlans    *ebpf.MapSpec `ebpf:"vlans"`
+	Works    *ebpf.MapSpec `ebpf:"works"`
 }
 
 // relayTCVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayTCVariableSpecs struct {
-	TicksPerSecond *ebpf.VariableSpec `ebpf:"ticks_per_second"`
 }
 
 // relayTCObjects contains all objects after they have been loaded into the kernel.
@@ -104,16 +118,28 @@ func (o *relayTCObjects) Close() error {
 //
 // It can be passed to loadRelayTCObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayTCMaps struct {
-	Exits *ebpf.Map `ebpf:"exits"`
-	Flows *ebpf.Map `ebpf:"flows"`
-	Ports *ebpf.Map `ebpf:"ports"`
+	Exits    *ebpf.Map `ebpf:"exits"`
+	Flows    *ebpf.Map `ebpf:"flows"`
+	Life     *ebpf.Map `ebpf:"life"`
+	Ports    *ebpf.Map `ebpf:"ports"`
+	StagesTc *ebpf.Map `ebpf:"stages_tc"`
+	Taps     *ebpf.Map `ebpf:"taps"`
+	Targets  *ebpf.Map `ebpf:"targets"`
+	Vlans    *ebpf.Map `ebpf:"vlans"`
+	Works    *ebpf.Map `ebpf:"works"`
 }
 
 func (m *relayTCMaps) Close() error {
 	return _RelayTCClose(
 		m.Exits,
 		m.Flows,
+		m.Life,
 		m.Ports,
+		m.StagesTc,
+		m.Taps,
+		m.Targets,
+		m.Vlans,
+		m.Works,
 	)
 }
 
@@ -121,18 +147,21 @@ func (m *relayTCMaps) Close() error {
 //
 // It can be passed to loadRelayTCObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayTCVariables struct {
-	TicksPerSecond *ebpf.Variable `ebpf:"ticks_per_second"`
 }
 
 // relayTCPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadRelayTCObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayTCPrograms struct {
+	FanTc   *ebpf.Program `ebpf:"fan_tc"`
+	FullTc  *ebpf.Program `ebpf:"full_tc"`
 	RelayTc *ebpf.Program `ebpf:"relay_tc"`
 }
 
 func (p *relayTCPrograms) Close() error {
 	return _RelayTCClose(
+		p.FanTc,
+		p.FullTc,
 		p.RelayTc,
 	)
 }

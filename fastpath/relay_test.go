@@ -72,11 +72,11 @@ var (
 
 	flow4 = Flow{
 		Local: addrPort("192.0.2.1:30000"), Source: addrPort("192.0.2.10:4000"),
-		From: addrPort("192.0.2.1:30002"), To: addrPort("192.0.2.20:5000"), DropForeign: true, TOS: 0xb8,
+		Target: Target{From: addrPort("192.0.2.1:30002"), To: addrPort("192.0.2.20:5000"), TOS: 0xb8}, DropForeign: true,
 	}
 	flow6 = Flow{
 		Local: addrPort("[2001:db8::1]:30000"), Source: addrPort("[2001:db8::10]:4000"),
-		From: addrPort("[2001:db8::1]:30002"), To: addrPort("[2001:db8::20]:5000"), DropForeign: true, TOS: 0xb8,
+		Target: Target{From: addrPort("[2001:db8::1]:30002"), To: addrPort("[2001:db8::20]:5000"), TOS: 0xb8}, DropForeign: true,
 	}
 )
 
@@ -109,7 +109,8 @@ func newStage(t testing.TB) stage {
 
 func (s stage) port(t testing.TB, flags relayPortFlag) {
 	t.Helper()
-	check(t, s.maps.Ports.Update(uint32(s.link.Attrs().Index), flags, ebpf.UpdateAny))
+	index := uint32(s.link.Attrs().Index)
+	check(t, s.maps.Ports.Update(index, relayPort{Flags: flags, Ifindex: index}, ebpf.UpdateAny))
 }
 
 // wanted is the frame that must come out for a payload.
@@ -297,7 +298,8 @@ func TestProgramsDecideByThePacket(t *testing.T) {
 				if (got.LastSeen != 0) != (c.verdict == relayed) {
 					t.Errorf("last seen %v", got.LastSeen)
 				}
-				got.LastSeen, got.SSRC, got.Seq = 0, 0, 0
+				got.LastSeen, got.SSRC, got.Seq, got.Sources = 0, 0, 0, [MaxSources]SourceCounters{}
+				got.Out, got.OutBytes = 0, 0 // as many as came
 				if got != c.counts {
 					t.Errorf("counters: got %+v, want %+v", got, c.counts)
 				}

@@ -14,10 +14,10 @@ import (
 )
 
 type relayEndpoint struct {
-	_    structs.HostLayout
-	Addr [4]uint32
-	Port uint16
-	Zero uint16
+	_     structs.HostLayout
+	Addr  [4]uint32
+	Port  uint16
+	Index uint16
 }
 
 type relayExitCount struct {
@@ -28,46 +28,44 @@ type relayExitCount struct {
 }
 
 type relayFlow struct {
-	_            structs.HostLayout
-	Action       relayFlowAction
-	Flags        relayFlowFlag
-	Version      uint8
-	Tos          uint8
-	Zero         uint16
-	Source       relayEndpoint
-	From         relayEndpoint
-	To           relayEndpoint
-	AddrsIn      uint16
-	PortsIn      uint16
-	AddrsOut     uint16
-	PortsOut     uint16
-	PayloadTypes [2]uint64
-	Hop          struct {
-		_       structs.HostLayout
-		When    uint64
-		WhenNs  uint64
-		Ifindex uint32
-		Mtu     uint32
-		Dst     [6]uint8
-		Src     [6]uint8
-		Port    relayPortFlag
-	}
-	Stats struct {
-		_        structs.HostLayout
-		Packets  uint64
-		Bytes    uint64
-		Refused  uint64
-		Lost     uint64
-		LastSeen uint64
-		Last     uint64
-	}
-	Reserved uint64
+	_              structs.HostLayout
+	Action         relayFlowAction
+	Flags          relayFlowFlag
+	Version        uint8
+	Targets        uint8
+	AddrsIn        uint16
+	PortsIn        uint16
+	Zero           uint16
+	Source         relayEndpoint
+	Zero2          uint32
+	PayloadTypes   [2]uint64
+	Refused        uint64
+	Target         relayTarget
+	Sources        [4]relaySource
+	SeenTypes      [4][2]uint64
+	OutPackets     uint64
+	OutBytes       uint64
+	Untracked      uint64
+	UntrackedBytes uint64
+	Rtcp           uint64
+	RtcpBytes      uint64
+	RtcpWhen       uint64
+	Blocked        uint64
+	Untapped       uint64
+	Events         [2]uint64
+	ClockScales    [8]uint32
+	ClockTypes     [8]uint8
+	SilenceTypes   [4]uint8
+	SilenceOctets  [4]uint8
+	Reserved       [3]uint64
 }
 
 type relayFlowAction uint32
 
 const (
 	relayFlowActionFLOW_RELAY relayFlowAction = 1
+	relayFlowActionFLOW_FULL  relayFlowAction = 2
+	relayFlowActionFLOW_FAN   relayFlowAction = 3
 )
 
 type relayFlowFlag uint32
@@ -75,13 +73,35 @@ type relayFlowFlag uint32
 const (
 	relayFlowFlagFLOW_DROP_FOREIGN relayFlowFlag = 1
 	relayFlowFlagFLOW_FILTER       relayFlowFlag = 2
+	relayFlowFlagFLOW_RTCP         relayFlowFlag = 4
+	relayFlowFlagFLOW_BLOCK_MEDIA  relayFlowFlag = 8
+	relayFlowFlagFLOW_SILENCE      relayFlowFlag = 16
+	relayFlowFlagFLOW_BLOCK_EVENTS relayFlowFlag = 32
+	relayFlowFlagFLOW_STRIP        relayFlowFlag = 64
+	relayFlowFlagFLOW_TAP          relayFlowFlag = 128
+	relayFlowFlagFLOW_TAP_RTCP     relayFlowFlag = 256
+	relayFlowFlagFLOW_TAP_EVENTS   relayFlowFlag = 512
 )
+
+type relayLifeSign struct {
+	_          structs.HostLayout
+	DeadlineNs uint64
+	Netns      uint64
+}
+
+type relayPort struct {
+	_       structs.HostLayout
+	Flags   relayPortFlag
+	Ifindex uint32
+	Tag     uint32
+}
 
 type relayPortFlag uint32
 
 const (
-	relayPortFlagPORT_XMIT relayPortFlag = 1
-	relayPortFlagPORT_TX   relayPortFlag = 2
+	relayPortFlagPORT_XMIT  relayPortFlag = 1
+	relayPortFlagPORT_TX    relayPortFlag = 2
+	relayPortFlagPORT_LOCAL relayPortFlag = 4
 )
 
 type relayReason uint32
@@ -113,8 +133,164 @@ const (
 	relayReasonREASON_TOO_BIG        relayReason = 23
 	relayReasonREASON_PORT           relayReason = 24
 	relayReasonREASON_CHECKSUM       relayReason = 25
-	relayReasonREASON_COUNT          relayReason = 26
+	relayReasonREASON_BAD_RTP        relayReason = 26
+	relayReasonREASON_STAGE          relayReason = 27
+	relayReasonREASON_BLOCKED        relayReason = 28
+	relayReasonREASON_TARGET         relayReason = 29
+	relayReasonREASON_HEADROOM       relayReason = 30
+	relayReasonREASON_STRIP          relayReason = 31
+	relayReasonREASON_ABANDONED      relayReason = 32
+	relayReasonREASON_COUNT          relayReason = 33
 )
+
+type relaySource struct {
+	_           structs.HostLayout
+	Last        uint64
+	Packets     uint64
+	Bytes       uint64
+	When        uint64
+	Timestamp   uint32
+	Jitter      uint32
+	Scale       uint32
+	PayloadType uint8
+	Zero        [3]uint8
+	Lost        uint32
+	Late        uint32
+	Repeated    uint32
+	Zero2       uint32
+}
+
+type relayStage uint32
+
+const (
+	relayStageSTAGE_FULL  relayStage = 0
+	relayStageSTAGE_FAN   relayStage = 1
+	relayStageSTAGE_COUNT relayStage = 2
+)
+
+type relayTap struct {
+	_      structs.HostLayout
+	Local  relayEndpoint
+	Source relayEndpoint
+	When   uint64
+	Len    uint32
+	Zero   uint32
+}
+
+type relayTarget struct {
+	_         structs.HostLayout
+	From      relayEndpoint
+	To        relayEndpoint
+	AddrsOut  uint16
+	PortsOut  uint16
+	Tos       uint8
+	Ipv6      uint8
+	Seq       uint16
+	Ssrc      uint32
+	Timestamp uint32
+	Hop       struct {
+		_       structs.HostLayout
+		When    uint64
+		Ifindex uint32
+		Mtu     uint32
+		Dst     [6]uint8
+		Src     [6]uint8
+		Port    relayPortFlag
+		Tag     uint32
+		_       [4]byte
+	}
+}
+
+type relayVlan struct {
+	_       structs.HostLayout
+	Ifindex uint32
+	Tag     uint32
+}
+
+type relayWork struct {
+	_   structs.HostLayout
+	Pkt struct {
+		_         structs.HostLayout
+		Source    relayEndpoint
+		Local     relayEndpoint
+		IpLen     uint32
+		UdpLen    uint32
+		Timestamp uint32
+		Ssrc      uint32
+		Seq       uint16
+		UdpCheck  uint16
+		Header    uint16
+		Profile   uint16
+		Vpxcc     uint8
+		Mpt       uint8
+		Ipv6      uint8
+		Tagged    uint8
+	}
+	Shown struct {
+		_         structs.HostLayout
+		Source    relayEndpoint
+		Local     relayEndpoint
+		IpLen     uint32
+		UdpLen    uint32
+		Timestamp uint32
+		Ssrc      uint32
+		Seq       uint16
+		UdpCheck  uint16
+		Header    uint16
+		Profile   uint16
+		Vpxcc     uint8
+		Mpt       uint8
+		Ipv6      uint8
+		Tagged    uint8
+	}
+	Target relayTarget
+	Hop    struct {
+		_       structs.HostLayout
+		When    uint64
+		Ifindex uint32
+		Mtu     uint32
+		Dst     [6]uint8
+		Src     [6]uint8
+		Port    relayPortFlag
+		Tag     uint32
+		_       [4]byte
+	}
+	Sums struct {
+		_        structs.HostLayout
+		AddrsIn  uint16
+		PortsIn  uint16
+		AddrsOut uint16
+		PortsOut uint16
+		Pseudo   uint16
+		Inner    uint16
+	}
+	Change struct {
+		_       structs.HostLayout
+		Strip   uint32
+		Octet   uint8
+		Blocked uint8
+		Zero    uint16
+	}
+	Seen [3]struct {
+		_         structs.HostLayout
+		Local     relayEndpoint
+		Ssrc      uint32
+		Timestamp uint32
+		Seq       uint16
+		Zero      uint16
+	}
+	Flows   uint32
+	Off     uint32
+	Silence uint32
+	Left    uint32
+	_       [4]byte
+	Now     uint64
+	Inner   uint64
+	Key     relayEndpoint
+	Source  relayEndpoint
+	Flags   relayFlowFlag
+	_       [4]byte
+}
 
 // Names of all BPF objects in the ELF.
 //
@@ -122,10 +298,18 @@ const (
 const (
 	relayMapExits            = "exits"
 	relayMapFlows            = "flows"
+	relayMapLife             = "life"
 	relayMapPorts            = "ports"
+	relayMapStagesXdp        = "stages_xdp"
+	relayMapTaps             = "taps"
+	relayMapTargets          = "targets"
+	relayMapVlans            = "vlans"
+	relayMapWorks            = "works"
+	relayProgFullXdp         = "full_xdp"
+	relayProgFullXdpGeneric  = "full_xdp_generic"
 	relayProgRelayXdp        = "relay_xdp"
 	relayProgRelayXdpGeneric = "relay_xdp_generic"
-	relayVarTicksPerSecond   = "ticks_per_second"
+	relayVarTapType          = "tap_type"
 )
 
 // loadRelay returns the embedded CollectionSpec for relay.
@@ -170,6 +354,8 @@ type relaySpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayProgramSpecs struct {
+	FullXdp         *ebpf.ProgramSpec `ebpf:"full_xdp"`
+	FullXdpGeneric  *ebpf.ProgramSpec `ebpf:"full_xdp_generic"`
 	RelayXdp        *ebpf.ProgramSpec `ebpf:"relay_xdp"`
 	RelayXdpGeneric *ebpf.ProgramSpec `ebpf:"relay_xdp_generic"`
 }
@@ -178,16 +364,22 @@ type relayProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayMapSpecs struct {
-	Exits *ebpf.MapSpec `ebpf:"exits"`
-	Flows *ebpf.MapSpec `ebpf:"flows"`
-	Ports *ebpf.MapSpec `ebpf:"ports"`
+	Exits     *ebpf.MapSpec `ebpf:"exits"`
+	Flows     *ebpf.MapSpec `ebpf:"flows"`
+	Life      *ebpf.MapSpec `ebpf:"life"`
+	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	StagesXdp *ebpf.MapSpec `ebpf:"stages_xdp"`
+	Taps      *ebpf.MapSpec `ebpf:"taps"`
+	Targets   *ebpf.MapSpec `ebpf:"targets"`
+	Vlans     *ebpf.MapSpec `ebpf:"vlans"`
+	Works     *ebpf.MapSpec `ebpf:"works"`
 }
 
 // relayVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayVariableSpecs struct {
-	TicksPerSecond *ebpf.VariableSpec `ebpf:"ticks_per_second"`
+	TapType *ebpf.VariableSpec `ebpf:"tap_type"`
 }
 
 // relayObjects contains all objects after they have been loaded into the kernel.
@@ -210,16 +402,28 @@ func (o *relayObjects) Close() error {
 //
 // It can be passed to loadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayMaps struct {
-	Exits *ebpf.Map `ebpf:"exits"`
-	Flows *ebpf.Map `ebpf:"flows"`
-	Ports *ebpf.Map `ebpf:"ports"`
+	Exits     *ebpf.Map `ebpf:"exits"`
+	Flows     *ebpf.Map `ebpf:"flows"`
+	Life      *ebpf.Map `ebpf:"life"`
+	Ports     *ebpf.Map `ebpf:"ports"`
+	StagesXdp *ebpf.Map `ebpf:"stages_xdp"`
+	Taps      *ebpf.Map `ebpf:"taps"`
+	Targets   *ebpf.Map `ebpf:"targets"`
+	Vlans     *ebpf.Map `ebpf:"vlans"`
+	Works     *ebpf.Map `ebpf:"works"`
 }
 
 func (m *relayMaps) Close() error {
 	return _RelayClose(
 		m.Exits,
 		m.Flows,
+		m.Life,
 		m.Ports,
+		m.StagesXdp,
+		m.Taps,
+		m.Targets,
+		m.Vlans,
+		m.Works,
 	)
 }
 
@@ -227,19 +431,23 @@ func (m *relayMaps) Close() error {
 //
 // It can be passed to loadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayVariables struct {
-	TicksPerSecond *ebpf.Variable `ebpf:"ticks_per_second"`
+	TapType *ebpf.Variable `ebpf:"tap_type"`
 }
 
 // relayPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayPrograms struct {
+	FullXdp         *ebpf.Program `ebpf:"full_xdp"`
+	FullXdpGeneric  *ebpf.Program `ebpf:"full_xdp_generic"`
 	RelayXdp        *ebpf.Program `ebpf:"relay_xdp"`
 	RelayXdpGeneric *ebpf.Program `ebpf:"relay_xdp_generic"`
 }
 
 func (p *relayPrograms) Close() error {
 	return _RelayClose(
+		p.FullXdp,
+		p.FullXdpGeneric,
 		p.RelayXdp,
 		p.RelayXdpGeneric,
 	)

@@ -125,6 +125,7 @@ func (l *Leg) rekey(keys Keys) {
 		l.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
 	}
 	l.plane.offload.changed(l)
+	l.tell()
 }
 
 // secured tells why packets of a leg cannot pass as they are; empty when they can.

@@ -15,7 +15,7 @@ const (
 	whyNoFastPath = "no kernel plane"
 	whyMuted      = "muted"
 	whyNoSink     = "no hearer"
-	whySinks      = "several hearers"
+	whySinks      = "too many hearers"
 	whyUnserved   = "local address not served"
 	whySinkClosed = "hearer closed"
 	whyFamily     = "address families differ"
@@ -52,7 +52,7 @@ type kernelFlow struct {
 	mu        sync.Mutex
 	installed bool
 	flow      fastpath.Flow
-	sink      *Leg
+	to        hearers
 	withdrawn fastpath.Counters // of flows taken out again
 	live      fastpath.Counters // of the one installed, as of the last poll
 	since     uint64            // the poll before the installation
@@ -61,13 +61,23 @@ type kernelFlow struct {
 	strays    uint64            // of the leg when the kernel last counted something new
 	banned    reason            // set when it did not work, for the epoch
 	epoch     uint32
+
+	restored bool              // the kernel may have the flow already, from a process before
+	former   fastpath.Counters // what that one had counted of it when it last said so
 }
 
 // sum returns the counters of all flows the leg has had.
 func (k *kernelFlow) sum() fastpath.Counters {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.withdrawn.Add(k.live)
+	return k.total()
+}
+
+// total is sum with the lock held. RTCP counts as well, since to a leg all are packets.
+func (k *kernelFlow) total() fastpath.Counters {
+	c := k.withdrawn.Add(k.live)
+	c.Packets, c.Bytes = c.Packets+c.RTCP, c.Bytes+c.RTCPBytes
+	return c
 }
 
 func (k *kernelFlow) read(l *Leg) (c fastpath.Counters, installed bool, why string) {
@@ -76,7 +86,7 @@ func (k *kernelFlow) read(l *Leg) (c fastpath.Counters, installed bool, why stri
 	if !k.installed {
 		why = k.why(l).String()
 	}
-	return k.withdrawn.Add(k.live), k.installed, why
+	return k.total(), k.installed, why
 }
 
 func (k *kernelFlow) state(l *Leg) (installed bool, label string) {
@@ -96,85 +106,20 @@ func (k *kernelFlow) why(l *Leg) reason {
 	return why
 }
 
-// wanted returns the flow that l should have in the kernel, or why none.
-func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, sink *Leg, why reason) {
-	p := l.plan.Load()
-	switch {
-	case l.closed.Load():
-		return f, nil, reason{label: whyClosed}
-	case p == nil:
-		return f, nil, reason{label: whyNoPlan}
-	case p.Kind != RTP:
-		return f, nil, reason{label: whyKind}
-	case p.UserspaceReason != "":
-		return f, nil, reason{whyUserspace, p.UserspaceReason}
-	case p.treated != "":
-		return f, nil, reason{whyUserspace, p.treated}
-	case p.Bundle != nil:
-		return f, nil, reason{whyUserspace, "bundle"}
-	case p.rewritten:
-		return f, nil, reason{whyUserspace, "header extensions"}
-	case l.plane.offload.fast == nil:
-		return f, nil, reason{label: whyNoFastPath}
-	case p.Muted:
-		return f, nil, reason{label: whyMuted}
-	case p.LoopCheck:
-		return f, nil, reason{whyUserspace, "loop check"}
-	case l.secured(p) != "":
-		return f, nil, reason{whyUserspace, l.secured(p)}
-	case len(p.Sinks) == 0 || len(p.Sinks) == 1 && p.Sinks[0].RTP == nil:
-		return f, nil, reason{label: whyNoSink}
-	case len(p.Sinks) > 1:
-		return f, nil, reason{label: whySinks}
-	case k.banned.label != "" && k.epoch == p.Epoch:
-		return f, nil, k.banned
-	}
-	if ok, why := l.plane.offload.fast.Serves(l.local.Addr()); !ok {
-		return f, nil, reason{whyUnserved, why}
-	}
-	sink = p.Sinks[0].RTP
-	if sink.closed.Load() {
-		return f, nil, reason{label: whySinkClosed}
-	}
-	if sp := sink.plan.Load(); sp != nil && sink.secured(sp) != "" {
-		return f, nil, reason{whyUserspace, sink.secured(sp)}
-	}
-	if sink.local.Addr().Is4() != l.local.Addr().Is4() {
-		return f, nil, reason{label: whyFamily}
-	}
-	if l.detours() || sink.detours() {
-		return f, nil, reason{label: whyDetour}
-	}
-	source, closed := l.source()
-	if !closed {
-		return f, nil, reason{label: whyLearning}
-	}
-	to, settled := sink.destination(p.Unidirectional)
-	switch {
-	case to == nil:
-		return f, nil, reason{label: whyNoAddress}
-	case !settled:
-		return f, nil, reason{label: whyPeer}
-	}
-	sp := sink.plan.Load() // not nil: it has a destination
-	return fastpath.Flow{
-		Local: l.local, Source: source, From: sink.local, To: to.addr, TOS: sp.TOS,
-		// ICE may have authenticated other addresses of the peer, too.
-		DropForeign: !p.Handover && !p.Open && l.allowed.Load() == nil,
-	}, sink, reason{}
-}
-
-// same tells whether two flows relay alike.
-func same(a, b fastpath.Flow) bool {
-	a.Seq, a.SSRC, a.Seeded = b.Seq, b.SSRC, b.Seeded
-	return a == b
-}
-
-// credit accounts to the hearer and to the stream for what the kernel has sent since the last time.
+// credit accounts to the hearers and to the streams for what the kernel has relayed since the last time.
 func (k *kernelFlow) credit(l *Leg, c fastpath.Counters) {
-	if c.Packets >= k.live.Packets && c.Bytes >= k.live.Bytes {
-		l.credit(k.live, c)
-		k.sink.count.outKernel.add(c.Packets-k.live.Packets, c.Bytes-k.live.Bytes)
+	before := &k.live
+	if c.Packets < before.Packets || c.Bytes < before.Bytes {
+		return
+	}
+	for i := range c.Sources {
+		l.credit(&before.Sources[i], &c.Sources[i])
+	}
+	for _, to := range k.to.rtp {
+		to.count.outKernel.add(c.Out-before.Out, c.OutBytes-before.OutBytes)
+	}
+	for _, to := range k.to.rtcp {
+		to.count.outKernel.add(c.RTCP-before.RTCP, c.RTCPBytes-before.RTCPBytes)
 	}
 }
 

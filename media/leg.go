@@ -17,6 +17,7 @@ type Leg struct {
 	advertised netip.AddrPort
 	lease      *lease
 	beside     *Leg // the other one of the pair
+	affinity   string
 	sock       transport
 
 	plan   atomic.Pointer[plan]   // nil until the first Apply
@@ -50,10 +51,11 @@ type Leg struct {
 	due        time.Duration // when to report next
 	reportSSRC uint32        // of receiver reports of ours; 0 before the first
 
-	apply  sync.Mutex // serializes Apply
-	hears  feeders
-	kernel kernelFlow
-	queued atomic.Bool // for the offloader
+	apply     sync.Mutex // serializes Apply
+	hears     feeders
+	reporters feeders // whose RTCP leaves by this leg, if their RTP leaves by another
+	kernel    kernelFlow
+	queued    atomic.Bool // for the offloader
 }
 
 // peer is what a leg has learnt. It is immutable.
@@ -139,7 +141,9 @@ func (l *Leg) Apply(s Settings) {
 			"local", l.local, "signalled", s.Signalled)
 	}
 	// First be told of changes of the hearers, then look at them.
-	listed := old != nil && slices.EqualFunc(old.everyone.sinks, p.everyone.sinks, func(a, b Sink) bool { return a.RTP == b.RTP })
+	listed := old != nil && slices.EqualFunc(old.everyone.sinks, p.everyone.sinks, func(a, b Sink) bool {
+		return a.RTP == b.RTP && a.RTCP == b.RTCP
+	})
 	for _, sink := range p.everyone.sinks {
 		for _, to := range [...]*Leg{sink.RTP, sink.RTCP} {
 			if to != nil && to.worker != l.worker {
@@ -148,6 +152,9 @@ func (l *Leg) Apply(s Settings) {
 		}
 		if sink.RTP != nil && !listed {
 			sink.RTP.hears.add(l)
+		}
+		if sink.RTCP != nil && sink.RTCP != sink.RTP && !listed {
+			sink.RTCP.reporters.add(l)
 		}
 	}
 	l.detour(old, s.Via)
@@ -170,6 +177,9 @@ func (l *Leg) leave(p *plan) {
 	for _, sink := range p.everyone.sinks {
 		if sink.RTP != nil {
 			sink.RTP.hears.remove(l)
+		}
+		if sink.RTCP != nil && sink.RTCP != sink.RTP {
+			sink.RTCP.reporters.remove(l)
 		}
 	}
 }

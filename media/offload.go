@@ -14,6 +14,8 @@ type FastPath interface {
 	// Serves tells whether packets for a local address can be relayed in the kernel, and if not, why.
 	Serves(local netip.Addr) (ok bool, why string)
 	Install(fastpath.Flow) error
+	// Adopt is Install for a flow that a process before may have installed. If so, its counters go on and are returned.
+	Adopt(fastpath.Flow) (c fastpath.Counters, adopted bool, err error)
 	// Remove returns what the flow has counted since its installation.
 	Remove(local netip.AddrPort) (fastpath.Counters, error)
 	// Walk calls fn for every flow with what it has counted since its installation.
@@ -90,11 +92,14 @@ func (o *offloader) changed(l *Leg) {
 		return
 	}
 	o.reconcile(l, false)
-	feeders := l.hears.list()
+	feeders, reporters := l.hears.list(), l.reporters.list()
 	for _, f := range feeders {
 		o.reconcile(f, false)
 	}
-	if p := l.plan.Load(); len(feeders) > 0 || p == nil || p.Kind == RTP {
+	for _, f := range reporters {
+		o.reconcile(f, false)
+	}
+	if p := l.plan.Load(); len(feeders)+len(reporters) > 0 || p == nil || p.Kind != Opaque {
 		o.enqueue(l) // others have nothing that could go to the kernel
 	}
 }
@@ -119,6 +124,9 @@ func (o *offloader) settle(l *Leg) {
 	for _, f := range l.hears.list() {
 		o.reconcile(f, true)
 	}
+	for _, f := range l.reporters.list() {
+		o.reconcile(f, true)
+	}
 }
 
 // reconcile compares what the kernel should do for l with what it does. Each change of a leg is followed by a call, and
@@ -130,33 +138,50 @@ func (o *offloader) reconcile(l *Leg, install bool) {
 	if !k.installed && !install {
 		return
 	}
-	want, sink, why := k.wanted(l)
-	if k.installed && (why.label != "" || !same(want, k.flow)) {
+	want, to, why := k.wanted(l)
+	if k.installed && (why.label != "" || !want.Same(&k.flow)) {
 		o.withdraw(l)
 	}
 	if why.label == "" && !k.installed {
-		o.install(l, want, sink)
+		o.install(l, want, to)
 	}
 }
 
 // install needs the flow's lock.
-func (o *offloader) install(l *Leg, f fastpath.Flow, sink *Leg) {
+func (o *offloader) install(l *Leg, f fastpath.Flow, to hearers) {
 	k := &l.kernel
 	l.inKernel.Store(true) // from here on, packets at the socket are strays that the kernel sees as gaps
 	if s := l.stream.Load(); s != nil {
 		f.SSRC, f.Seq, f.Seeded = s.ssrc, uint16(s.last.Load()>>32), true
 	}
 	k.strays = l.count.stray.Load()
-	if err := o.fast.Install(f); err != nil {
+	live, err := o.put(l, f)
+	if err != nil {
 		l.inKernel.Store(false)
 		o.ban(l, reason{whyInstall, err.Error()})
 		return
 	}
-	k.installed, k.flow, k.sink = true, f, sink
-	k.live, k.since, k.polled, k.checked = fastpath.Counters{}, o.walk.Load(), 0, 0
+	k.installed, k.flow, k.to = true, f, to
+	k.live, k.since, k.polled, k.checked = live, o.walk.Load(), 0, live.Packets
 	o.mu.Lock()
 	o.legs[l] = struct{}{}
 	o.mu.Unlock()
+}
+
+// put installs a flow, or adopts it from a process before, and returns what is accounted for of its counters. It needs the
+// flow's lock.
+func (o *offloader) put(l *Leg, f fastpath.Flow) (accounted fastpath.Counters, err error) {
+	k := &l.kernel
+	if !k.restored {
+		return accounted, o.fast.Install(f)
+	}
+	k.restored = false
+	now, adopted, err := o.fast.Adopt(f)
+	if adopted && now.Packets >= k.former.Packets && now.Bytes >= k.former.Bytes {
+		return k.former, err // the next poll accounts for the rest
+	}
+	k.withdrawn = k.withdrawn.Add(k.former) // that flow has ended since
+	return accounted, err
 }
 
 // ban needs the flow's lock.
@@ -186,11 +211,12 @@ func (o *offloader) withdraw(l *Leg) {
 	if last.Packets > 0 {
 		l.resume.Store(packPosition(last.SSRC, last.Seq))
 	}
-	k.installed, k.sink = false, nil
+	k.installed, k.to = false, hearers{}
 	l.inKernel.Store(false)
 	o.mu.Lock()
 	delete(o.legs, l)
 	o.mu.Unlock()
+	l.tell()
 }
 
 // poll merges the kernel's counters into the legs and takes out flows that do not work.

@@ -3,6 +3,8 @@ package media
 import (
 	"errors"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +38,17 @@ func (k *fakeKernel) Install(f fastpath.Flow) error {
 	k.installed++
 	k.flows[f.Local], k.counts[f.Local] = f, fastpath.Counters{}
 	return nil
+}
+
+func (k *fakeKernel) Adopt(f fastpath.Flow) (c fastpath.Counters, adopted bool, err error) {
+	k.mu.Lock()
+	have, ok := k.flows[f.Local]
+	c = k.counts[f.Local]
+	k.mu.Unlock()
+	if ok && have.Same(&f) {
+		return c, true, nil
+	}
+	return fastpath.Counters{}, false, k.Install(f)
 }
 
 func (k *fakeKernel) Remove(local netip.AddrPort) (fastpath.Counters, error) {
@@ -72,6 +85,10 @@ func (k *fakeKernel) count(l *Leg, n uint64, seq uint16) {
 	defer k.mu.Unlock()
 	c := k.counts[l.Local()]
 	c.Packets, c.Bytes, c.Seq, c.SSRC, c.LastSeen = c.Packets+n, c.Bytes+172*n, seq, 0x01020304, Now()
+	c.Out, c.OutBytes = c.Packets, c.Bytes
+	c.Sources[0] = fastpath.SourceCounters{
+		Used: true, SSRC: c.SSRC, Seq: seq, Packets: c.Packets, Bytes: c.Bytes, LastSeen: c.LastSeen,
+	}
 	k.counts[l.Local()] = c
 }
 
@@ -144,10 +161,11 @@ func TestEstablishedCallMovesToTheKernel(t *testing.T) {
 	r.inKernel(r.a, r.b)
 	got, _ := r.kernel.flow(r.a)
 	want := fastpath.Flow{
-		Local: r.a.Local(), Source: r.alice.addr(), From: r.b.Local(), To: r.bob.addr(), DropForeign: true, TOS: 0xb8,
-		Seq: confirmations, SSRC: 0x01020304, Seeded: true,
+		Local: r.a.Local(), Source: r.alice.addr(), DropForeign: true, Taps: fastpath.Taps{RTCP: true}, Clocks: got.Clocks,
+		Target: fastpath.Target{From: r.b.Local(), To: r.bob.addr(), TOS: 0xb8},
+		Seq:    confirmations, SSRC: 0x01020304, Seeded: true,
 	}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	r.kernel.count(r.a, 100, confirmations+100)
@@ -178,16 +196,18 @@ func TestWhatKeepsAFlowInUserspace(t *testing.T) {
 		{"a reason of the caller", func(r *offloadRig) { r.as.UserspaceReason = "recording" }, "needs userspace: recording"},
 		{"muted", func(r *offloadRig) { r.as.Muted = true }, whyMuted},
 		{"nobody hears", func(r *offloadRig) { r.as.Sinks = nil }, whyNoSink},
-		{"two hear", func(r *offloadRig) { r.as.Sinks = append(r.as.Sinks, r.as.Sinks[0]) }, whySinks},
+		{"more hear than the kernel can clone for", func(r *offloadRig) {
+			r.as.Sinks = slices.Repeat(r.as.Sinks, fastpath.MaxReceivers+1)
+		}, whySinks},
 		{"unknown media", func(r *offloadRig) { r.as.Kind = Opaque }, whyKind},
 		{"the address is not served", func(r *offloadRig) { r.kernel.unserved = "loopback" },
 			"local address not served: loopback"},
 		{"the kernel refuses", func(r *offloadRig) { r.kernel.fail = errors.New("map is full") },
 			"installation failed: map is full"},
-		{"the hearer is on the other address family", func(r *offloadRig) {
+		{"one of several hearers is on the other address family", func(r *offloadRig) {
 			six, _ := r.pair(6, "call")
 			six.Apply(Settings{Signalled: netip.MustParseAddrPort("[::1]:9"), Learning: LearnOff})
-			r.as.Sinks = []Sink{{RTP: six}}
+			r.as.Sinks = append(r.as.Sinks, Sink{RTP: six})
 		}, whyFamily},
 		{"the hearer has not sent", func(r *offloadRig) {
 			other, _ := r.pair(4, "call")

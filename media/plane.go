@@ -51,6 +51,8 @@ type Plane struct {
 	wall          time.Time // at wallAt
 	wallAt        time.Duration
 
+	changed atomic.Pointer[func(affinity string)]
+
 	workers []*worker
 	turn    atomic.Uint32 // for legs without affinity
 	offload *offloader
@@ -231,7 +233,7 @@ func (p *Plane) OpenPair(iface string, family int, affinity string) (rtp, rtcp *
 			if h.ip.Is4() != (family == 4) {
 				continue
 			}
-			rtp, rtcp, err = p.openOn(h, p.workerFor(affinity))
+			rtp, rtcp, err = p.openOn(h, affinity)
 			if err == nil || !errors.Is(err, ErrNoPorts) {
 				return rtp, rtcp, err
 			}
@@ -266,7 +268,7 @@ func (p *Plane) OpenBeside(iface string, first *Leg, affinity string) (rtp, rtcp
 				continue
 			}
 			seen = append(seen, h.ip)
-			a, b, err := p.openOn(h, p.workerFor(affinity))
+			a, b, err := p.openOn(h, affinity)
 			if errors.Is(err, ErrNoPorts) {
 				continue
 			}
@@ -295,21 +297,15 @@ func (p *Plane) workerFor(affinity string) *worker {
 	return p.workers[maphash.String(p.seed, affinity)%uint64(len(p.workers))]
 }
 
-func (p *Plane) openOn(h host, w *worker) (rtp, rtcp *Leg, err error) {
+func (p *Plane) openOn(h host, affinity string) (rtp, rtcp *Leg, err error) {
 	for range bindTries {
 		port := h.ring.take(p.now())
 		if port == 0 {
 			break
 		}
-		hold := &lease{pool: h.ring.pool, port: port}
-		hold.legs.Store(2)
-		a, err := listenUDP(netip.AddrPortFrom(h.ip, port))
-		if err == nil {
-			var b *udpSocket
-			if b, err = listenUDP(netip.AddrPortFrom(h.ip, port+1)); err == nil {
-				return p.register(h, hold, w, a, b)
-			}
-			err = joinClose(err, a)
+		rtp, rtcp, err := p.openPort(h, port, affinity, nil)
+		if err == nil || errors.Is(err, ErrClosed) {
+			return rtp, rtcp, err
 		}
 		// A port that somebody else uses rests like one of ours and is tried again later.
 		h.ring.pool.free(port, p.now()+p.quarantine)
@@ -326,10 +322,27 @@ func (p *Plane) openOn(h host, w *worker) (rtp, rtcp *Leg, err error) {
 		ErrNoPorts, h.ip, st.Used, st.Resting)
 }
 
-func (p *Plane) register(h host, hold *lease, w *worker, a, b transport) (rtp, rtcp *Leg, err error) {
+// openPort opens a pair on a port that the pool has marked as taken. It gives the port back only with ErrClosed. Before the legs
+// are served, prepare is called with them, unless it is nil.
+func (p *Plane) openPort(h host, port uint16, affinity string, prepare func(rtp, rtcp *Leg)) (rtp, rtcp *Leg, err error) {
+	a, err := listenUDP(netip.AddrPortFrom(h.ip, port))
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := listenUDP(netip.AddrPortFrom(h.ip, port+1))
+	if err != nil {
+		return nil, nil, joinClose(err, a)
+	}
+	hold := &lease{pool: h.ring.pool, port: port}
+	hold.legs.Store(2)
+	return p.register(h, hold, affinity, a, b, prepare)
+}
+
+func (p *Plane) register(h host, hold *lease, affinity string, a, b transport, prepare func(rtp, rtcp *Leg)) (rtp, rtcp *Leg, err error) {
+	w := p.workerFor(affinity)
 	leg := func(sock transport, port uint16) *Leg {
 		return &Leg{
-			plane: p, worker: w, lease: hold, sock: sock,
+			plane: p, worker: w, lease: hold, sock: sock, affinity: affinity,
 			local: netip.AddrPortFrom(h.ip, port), advertised: netip.AddrPortFrom(h.advertised, port),
 		}
 	}
@@ -337,6 +350,9 @@ func (p *Plane) register(h host, hold *lease, w *worker, a, b transport) (rtp, r
 	rtp.beside, rtcp.beside = rtcp, rtp
 	rtp.streams = new(streams)
 	rtcp.streams = rtp.streams
+	if prepare != nil {
+		prepare(rtp, rtcp)
+	}
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()

@@ -103,13 +103,26 @@ func (r *ring) take(now time.Duration) uint16 {
 	defer r.pool.mu.Unlock()
 	for r.n > 0 && r.queue[r.head].ready <= now {
 		port := r.pop()
-		if !r.pool.taken.has(port) { // taken by way of another range: comes back when it is freed
+		if !r.pool.taken.has(port) { // claimed, or taken by way of another range: comes back when it is freed
 			r.pool.taken.add(port)
 			r.pool.used++
 			return port
 		}
 	}
 	return 0
+}
+
+// claim takes a certain port, and tells whether it was to be had.
+func (r *ring) claim(port uint16) bool {
+	r.pool.mu.Lock()
+	defer r.pool.mu.Unlock()
+	if !r.covers(port) || r.pool.taken.has(port) {
+		return false
+	}
+	// It stays in the queue, whose head is passed over when it is taken.
+	r.pool.taken.add(port)
+	r.pool.used++
+	return true
 }
 
 // free gives a port back to every ring that covers it, for use from ready on.

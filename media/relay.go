@@ -238,6 +238,9 @@ func (w *worker) publish(l *Leg, p *plan) {
 	}
 	l.peer.Store(next)
 	w.plane.offload.enqueue(l)
+	if next.closed {
+		l.tell()
+	}
 	if !w.plane.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}

@@ -23,6 +23,7 @@ func (l *Leg) setRoute(r *route) {
 	}
 	l.route.Store(r)
 	l.plane.offload.changed(l)
+	l.tell()
 }
 
 // detour carries out Settings.Via.
@@ -94,6 +95,7 @@ func (l *Leg) admission(change func(*sources)) {
 		}
 		if l.allowed.CompareAndSwap(old, &next) {
 			l.plane.offload.changed(l)
+			l.tell()
 			return
 		}
 	}

@@ -86,6 +86,8 @@ type Settings struct {
 	// Handover moves the peer to whichever source sends after learning has closed, instead of refusing it, and lets
 	// a later source displace an equal one before. It has no effect with LearnOff.
 	Handover bool
+	// Muxed says that the peer's RTCP comes to the port of its RTP (RFC 5761).
+	Muxed bool
 	// Unidirectional lets a flow from or to this leg go to the kernel although the hearer has not sent anything.
 	Unidirectional bool
 	// Muted packets are counted and not relayed. A muted leg without a signalled peer learns nothing.
@@ -139,9 +141,17 @@ type Sink struct {
 	RTP, RTCP  *Leg
 	Media      Effect // what this hearer gets of RTP that is not an event
 	NoFeedback bool   // RTCP feedback (RFC 4585) is kept from it; not for what is Sealed
+	Shift      Shift  // makes RTP packets those of another stream
 	Echo       bool   // RTP gets another SSRC on the way, so that the peer does not take it for its own
 	// Extensions changes the header extensions of RTP packets for this hearer; nil leaves them as they come.
 	Extensions *rtp.ExtensionMap
+}
+
+// Shift makes RTP packets those of another stream. The zero value leaves them as they are.
+type Shift struct {
+	SSRC      uint32 // exclusive or
+	Sequence  uint16 // added
+	Timestamp uint32 // added
 }
 
 // plan is Settings as the packet path reads them. It is immutable.

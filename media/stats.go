@@ -67,6 +67,7 @@ func (l *Leg) Stats() Stats {
 		st.Plane = PlaneKernel
 	}
 	st.LastKernel = st.Kernel.LastSeen
+	st.Drops[DropBlocked] += st.Kernel.Blocked
 	st.Refused = st.Drops[DropForeign] + st.Kernel.Refused
 	st.Errors = st.Drops.Errors()
 	st.Lost = l.lost(st.Kernel.Lost)
@@ -133,6 +134,7 @@ func (t *Totals) add(l *Leg, at *Traffic) {
 	t.Userspace.add(out)
 	t.Kernel.add(Counts{Packets: kernel.Packets, Bytes: kernel.Bytes})
 	t.Refused += kernel.Refused + c.drops[DropForeign].Load()
+	t.Drops[DropBlocked] += kernel.Blocked
 	var drops Drops
 	for i := range drops {
 		drops[i] = c.drops[i].Load()

@@ -204,9 +204,8 @@ func (l *Leg) resumeLoss() {
 	}
 }
 
-// credit accounts for what the kernel has relayed of the leg's streams between two readings of its counters. All of it is
-// taken for that of the SSRC it saw last.
-func (l *Leg) credit(before, now fastpath.Counters) {
+// credit accounts for what the kernel has relayed of one of the leg's streams between two readings of its counters.
+func (l *Leg) credit(before, now *fastpath.SourceCounters) {
 	if now.Packets <= before.Packets {
 		return
 	}
@@ -226,6 +225,9 @@ func (l *Leg) credit(before, now fastpath.Counters) {
 		if s.last.CompareAndSwap(last, uint64(highest)<<32|last&0xffffffff) {
 			break
 		}
+	}
+	if p := l.plan.Load(); p != nil && now.Jitter != 0 {
+		s.units.Store(uint64(now.Jitter>>4)<<32 | uint64(p.rate(now.PayloadType)))
 	}
 }
 

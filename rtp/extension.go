@@ -89,6 +89,9 @@ type ExtensionMap struct {
 	TwoByte bool
 }
 
+// Strips tells whether nothing is left of any extension of RFC 8285.
+func (m *ExtensionMap) Strips() bool { return m.ID == 0 && m.IDs == [256]uint8{} }
+
 // Rewrite writes packet b, whose header is h, with its extension changed, to the empty slice dst, whose capacity it does
 // not exceed. It returns false when the packet does not fit. An extension of another kind than RFC 8285 stays as it is.
 // It allocates nothing and may be called concurrently; dst must not overlap b.

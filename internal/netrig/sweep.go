@@ -58,7 +58,9 @@ func remove(name string) error {
 	if errors.Is(err, unix.EINVAL) { // a name that was never mounted
 		err = os.Remove(filepath.Join(namesDir, name))
 	}
-	if errors.Is(err, os.ErrNotExist) { // another process sweeps as well
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) {
+		// Another process sweeps as well; or `ip netns add` has mounted the directory over itself since then, and the name
+		// is still in use below, where nobody can see it.
 		return nil
 	}
 	return err

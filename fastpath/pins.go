@@ -1,0 +1,322 @@
+package fastpath
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// DefaultBPFFS is where the BPF file system usually is.
+	DefaultBPFFS = "/sys/fs/bpf"
+	// ownBPFFS is where we mount one when there is none. It is as lasting as the other: until the next boot.
+	ownBPFFS = "/run/weir/bpf"
+
+	schemaPrefix = "v"
+)
+
+// pins is the place in a BPF file system where the maps and links of one table outlive the process:
+//
+//	BPFFS/weir/TABLE/vSCHEMA/MAP
+//	BPFFS/weir/TABLE/vSCHEMA/xdp-IFINDEX (xdp-generic-, tcx-)
+//
+// The directory of the table is locked as long as its owner lives. A nil *pins has no place; nothing is kept then.
+type pins struct {
+	table   string // its directory
+	dir     string // that of our schema
+	lock    *os.File
+	adopted bool     // there was a directory of our schema, with the maps of a dead process
+	others  []string // directories of other schemas
+	mounted string   // the file system, if it is the one that we mount
+}
+
+// openPins takes possession of a table. The error says why it cannot be had.
+func openPins(bpffs string, table int, schema string) (*pins, error) {
+	if bpffs == "" {
+		bpffs = DefaultBPFFS
+	}
+	p := &pins{}
+	if !isBPFFS(bpffs) {
+		if err := mountBPFFS(); err != nil {
+			return nil, fmt.Errorf("%s is no BPF file system (mount -t bpf bpf %s makes it one), and none can be mounted: %w", bpffs, bpffs, err)
+		}
+		bpffs, p.mounted = ownBPFFS, ownBPFFS
+	}
+	p.table = filepath.Join(bpffs, "weir", strconv.Itoa(table))
+	p.dir = filepath.Join(p.table, schemaPrefix+schema)
+	if err := p.acquire(); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(p.table)
+	if err != nil {
+		return nil, errors.Join(err, p.lock.Close())
+	}
+	for _, e := range entries {
+		switch path := filepath.Join(p.table, e.Name()); {
+		case path == p.dir:
+			p.adopted = true
+		default:
+			p.others = append(p.others, path)
+		}
+	}
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return nil, errors.Join(err, p.lock.Close())
+	}
+	return p, nil
+}
+
+// acquire locks the directory of the table. A directory that its owner removes at the same moment is made anew.
+func (p *pins) acquire() error {
+	for {
+		if err := os.MkdirAll(p.table, 0o700); err != nil {
+			return err
+		}
+		dir, err := os.Open(p.table)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			if errors.Is(err, unix.EWOULDBLOCK) {
+				err = fmt.Errorf("table %s belongs to another instance: give this one another number with --table", filepath.Base(p.table))
+			}
+			return errors.Join(err, dir.Close())
+		}
+		have, err := dir.Stat()
+		if err != nil {
+			return errors.Join(err, dir.Close())
+		}
+		if now, err := os.Stat(p.table); err == nil && os.SameFile(have, now) {
+			p.lock = dir
+			return nil
+		}
+		dir.Close()
+	}
+}
+
+func isBPFFS(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Type == unix.BPF_FS_MAGIC
+}
+
+// mountBPFFS mounts a file system of our own, where nobody else looks. In a mount namespace that ends with the process it
+// would be worth nothing.
+func mountBPFFS() error {
+	if isBPFFS(ownBPFFS) {
+		return nil
+	}
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		return err
+	}
+	if host, err := os.Readlink("/proc/1/ns/mnt"); err != nil || host != own {
+		return errors.New("this process has a mount namespace of its own")
+	}
+	if err := os.MkdirAll(ownBPFFS, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount("bpf", ownBPFFS, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return fmt.Errorf("mount a BPF file system at %s: %w", ownBPFFS, err)
+	}
+	return nil
+}
+
+// options has the maps of a collection pinned, or those taken that are.
+func (p *pins) options(spec *ebpf.CollectionSpec) *ebpf.CollectionOptions {
+	if p == nil {
+		return nil
+	}
+	for _, m := range spec.Maps {
+		if !strings.HasPrefix(m.Name, ".") { // the data sections of a program are its own
+			m.Pinning = ebpf.PinByName
+		}
+	}
+	return &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: p.dir}}
+}
+
+// mapAt opens a map of our schema that is pinned already; nil when there is none.
+func (p *pins) mapAt(name string) *ebpf.Map {
+	if p == nil || !p.adopted {
+		return nil
+	}
+	m, err := ebpf.LoadPinnedMap(filepath.Join(p.dir, name), nil)
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// check gives up what belongs to the devices of another network namespace: its calls are not ours.
+func (p *pins) check(netns uint64, log *slog.Logger) error {
+	var errs []error
+	if p.adopted {
+		if of, err := netnsOf(p.dir); err != nil || of != netns {
+			log.Warn("flows of a dead process are given up: it was in another network namespace", "path", p.dir, "err", err)
+			errs = append(errs, p.discard())
+		}
+	}
+	p.others = slices.DeleteFunc(p.others, func(dir string) bool {
+		of, err := netnsOf(dir)
+		if err != nil || of != netns {
+			errs = append(errs, removePins(dir))
+			return true
+		}
+		return false
+	})
+	return errors.Join(errs...)
+}
+
+// discard removes what there is of our schema and begins anew.
+func (p *pins) discard() error {
+	p.adopted = false
+	return errors.Join(removePins(p.dir), os.Mkdir(p.dir, 0o700))
+}
+
+// linkAt opens the link to a device that a dead process has left; nil when there is none that still holds the hook. Current
+// tells whether its program knows our maps.
+func (p *pins) linkAt(kind string, index int) (l link.Link, current bool) {
+	if p == nil {
+		return nil, false
+	}
+	for i, dir := range append([]string{p.dir}, p.others...) {
+		l, err := link.LoadPinnedLink(filepath.Join(dir, pinName(kind, index)), nil)
+		if err != nil {
+			continue
+		}
+		if holds(l, index) {
+			return l, i == 0
+		}
+		_, _ = l.Unpin(), l.Close() // the device has gone, or somebody has detached it
+	}
+	return nil, false
+}
+
+func pinName(kind string, index int) string { return kind + "-" + strconv.Itoa(index) }
+
+// holds tells whether a link is attached to a device.
+func holds(l link.Link, index int) bool {
+	info, err := l.Info()
+	if err != nil {
+		return false
+	}
+	if x := info.XDP(); x != nil {
+		return int(x.Ifindex) == index
+	}
+	if t := info.TCX(); t != nil {
+		return int(t.Ifindex) == index
+	}
+	return false
+}
+
+// pin keeps a link. Without a place it does nothing.
+func (p *pins) pin(l link.Link, kind string, index int) error {
+	if p == nil {
+		return nil
+	}
+	path := filepath.Join(p.dir, pinName(kind, index))
+	err := l.Pin(path)
+	if errors.Is(err, unix.EEXIST) { // of a device that has gone
+		err = errors.Join(os.Remove(path), l.Pin(path))
+	}
+	return err
+}
+
+// clean removes what other schemas have left.
+func (p *pins) clean() error {
+	if p == nil {
+		return nil
+	}
+	var errs []error
+	for _, dir := range p.others {
+		errs = append(errs, removePins(dir))
+	}
+	p.others = nil
+	return errors.Join(errs...)
+}
+
+// remove gives everything up, and the table to the next one.
+func (p *pins) remove() error {
+	if p == nil {
+		return nil
+	}
+	errs := []error{p.clean(), removePins(p.dir), os.Remove(p.table), p.lock.Close()}
+	parent := filepath.Dir(p.table)
+	if os.Remove(parent) == nil && p.mounted != "" { // else there are other instances
+		errs = append(errs, unix.Unmount(p.mounted, 0), os.Remove(p.mounted))
+	}
+	return errors.Join(errs...)
+}
+
+// leave keeps everything for the next process.
+func (p *pins) leave() error {
+	if p == nil {
+		return nil
+	}
+	return p.lock.Close()
+}
+
+// removePins removes a directory with what is pinned in it. Links go first, so that no program outlasts its maps.
+func removePins(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, links := range []bool{true, false} {
+		for _, e := range entries {
+			path := filepath.Join(dir, e.Name())
+			if strings.Contains(e.Name(), "-") != links {
+				continue
+			}
+			if links {
+				if l, err := link.LoadPinnedLink(path, nil); err == nil {
+					_ = l.Detach() // now, not when the last reference goes
+					l.Close()
+				}
+			}
+			errs = append(errs, os.Remove(path))
+		}
+	}
+	return errors.Join(append(errs, os.Remove(dir))...)
+}
+
+// netnsCookie names the network namespace of the calling thread. Unlike the number of its file it is not given again.
+func netnsCookie() (uint64, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0, fmt.Errorf("name of the network namespace: %w", err)
+	}
+	return cookie, nil
+}
+
+// netnsOf reads whose devices a dead process served. The place is the same in all schemas.
+func netnsOf(dir string) (uint64, error) {
+	m, err := ebpf.LoadPinnedMap(filepath.Join(dir, relayMapLife), &ebpf.LoadPinOptions{ReadOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	defer m.Close()
+	value, err := m.LookupBytes(uint32(0))
+	if err != nil || len(value) < 16 {
+		return 0, errors.Join(err, fmt.Errorf("%s is no sign of life", dir))
+	}
+	return binary.NativeEndian.Uint64(value[8:]), nil
+}
