@@ -6,7 +6,7 @@ FUZZTIME ?= 20s
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo clients peers compat test test-go race fuzz bench verify lint generate docs cover clean
+.PHONY: help build run demo clients peers compat test test-go race fuzz bench verify lint generate docs man cover clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,8 @@ generate: ## Compile the BPF programs again, with clang-19, llvm-19 and libbpf-d
 
 docs: ## Write the generated pages of the documentation again (the result is committed)
 	@go run ./cmd/weir docs .
+
+man: docs ## Write the man pages again, into packaging/man (with the rest of the generated pages)
 
 cover: ## Show the test coverage of each package (PKG=./media/... picks some)
 	@scripts/test --cover $(PKG)

@@ -58,6 +58,7 @@ type MediaSnapshot struct {
 	Direction sdp.Direction
 	Codec     string // first one of the party, such as PCMA/8000; empty when there is none
 	Streams   []StreamSnapshot
+	Link      media.LinkState
 	// The SSRCs that come from the party, and those it is sent.
 	Ingress, Egress []media.StreamStats
 }
@@ -184,6 +185,9 @@ func (c *Call) snapshot() *Snapshot {
 						RTCP: comp == &m.RTCP, Shared: m.carried(i), Local: comp.Leg.Local(), Signalled: comp.Signalled, Stats: comp.Leg.Stats(),
 					})
 				}
+			}
+			if m.Link != nil {
+				ms.Link = m.Link.State()
 			}
 			ps.Media = append(ps.Media, ms)
 		}

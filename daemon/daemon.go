@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -49,6 +50,10 @@ type Daemon struct {
 	tuner *tuner
 	load  load
 
+	ending atomic.Bool   // it drains, and ends then
+	end    chan struct{} // closed when Run is to end
+	finish func()        // closes it
+
 	reloading sync.Mutex
 	reloaded  *Options // the latest configuration; nil: opts
 }
@@ -57,7 +62,8 @@ type Daemon struct {
 // logTo. On error nothing is left open.
 func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err error) {
 	settings := opts.settings()
-	d = &Daemon{opts: opts, version: version, started: time.Now(), book: newLogbook(logTo, opts.LogBare)}
+	d = &Daemon{end: make(chan struct{}), opts: opts, version: version, started: time.Now(), book: newLogbook(logTo, opts.LogBare)}
+	d.finish = sync.OnceFunc(func() { close(d.end) })
 	d.book.setLevels(settings.LogLevels)
 	d.log = d.book.logger("core")
 	d.tuner = &tuner{start: settings, now: settings, put: d.tune}
@@ -215,9 +221,19 @@ func (d *Daemon) Run(ctx context.Context) error {
 		}
 		defer os.Remove(d.opts.PIDFile)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-d.end:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { d.disp.Run(ctx); return nil })
 	group.Go(func() error { d.load.run(ctx, d.plane); return nil })
+	group.Go(func() error { d.watchDrain(ctx); return nil })
 	group.Go(func() error {
 		d.certificates.Run(ctx, func(err error) { d.log.Error("the DTLS certificate cannot be renewed", "err", err) })
 		return nil

@@ -57,8 +57,9 @@ type Options struct {
 	Quality qualityOptions
 	Tuning  tuningOptions
 
-	ListenCLI   []string
-	ControlPMTU string
+	ListenCLI     []string
+	ControlPMTU   string
+	DrainDeadline int // s
 
 	FastPath   string
 	Table      int
@@ -143,6 +144,8 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	o.Quality.register(fs)
 	fs.StringArrayVarP(&o.ListenCLI, "listen-cli", "c", nil, "[ADDRESS:]PORT for rtpengine-ctl over TCP; repeatable")
 	fs.StringVar(&o.ControlPMTU, "control-pmtu", "", "of IPv4 replies to ng requests over UDP: want (never fragmented on the way) or dont (default the system's)")
+	fs.IntVar(&o.DrainDeadline, "drain-deadline", 60, "seconds that SIGTERM waits for calls to end before it ends them and the daemon; 0 ends at once. "+
+		"A second SIGTERM, and SIGINT, always do")
 	o.Tuning.register(fs)
 	o.Shot.register(fs)
 	registerPeerOptions(fs)
@@ -282,6 +285,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("--delete-delay %d is negative", o.DeleteDelay)
 	case o.Quarantine < 0:
 		return fmt.Errorf("--port-quarantine %d is negative", o.Quarantine)
+	case o.DrainDeadline < 0:
+		return fmt.Errorf("--drain-deadline %d is negative", o.DrainDeadline)
 	case o.HTTPIdle < 0:
 		return fmt.Errorf("--http-idle-timeout %d is negative", o.HTTPIdle)
 	case len(o.ListenHTTPS) > 0 && o.Certificate == "":

@@ -41,6 +41,7 @@ func (d *Daemon) Status() cli.Status {
 		},
 		NG: cli.NGCounts{Requests: ns.Requests, Failed: ns.Failed, Faults: ns.Faults},
 	}
+	st.Drain = d.draining()
 	for why, n := range cs.EndedBy {
 		st.Calls.EndedBy[why.String()] = n
 	}

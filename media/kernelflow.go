@@ -37,6 +37,9 @@ func KernelReasons() []string {
 	}
 }
 
+// WithdrawnReasons returns those of the labels that mean the kernel was tried and did not do.
+func WithdrawnReasons() []string { return []string{whyInstall, whyStill, whyGone} }
+
 // reason is a label out of a closed set, and what else there is to say.
 type reason struct{ label, detail string }
 

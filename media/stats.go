@@ -46,6 +46,9 @@ type Stats struct {
 	Confirmed   bool           // Source is final
 	Destination netip.AddrPort // where packets for the peer go; zero when unknown
 
+	Stranger   netip.AddrPort // the last source that userspace has refused; zero when it has refused none
+	StrangerAt time.Duration  // when
+
 	Plane PlaneName
 	Why   string // not in the kernel; empty if it is
 }
@@ -85,6 +88,7 @@ func (l *Leg) Stats() Stats {
 		st.Jitter = unitsTime(uint32(v>>32), uint32(v))
 	}
 	st.Source, st.Confirmed = l.source()
+	st.Stranger, st.StrangerAt = l.strange.read()
 	if q, p := l.peer.Load(), l.plan.Load(); q != nil && p != nil && q.epoch == p.Epoch {
 		st.LearnedAt = q.at
 	}

@@ -55,11 +55,14 @@ established calls stay in the kernel (XDP or tc); everything else goes through u
 
   weir serve           start the daemon; without options it finds the interfaces itself
   weir status          what runs where, and why not in the kernel
-  weir top             the calls, live`,
+  weir top             the calls, live
+  weir explain CALL-ID why a call has no sound
+  weir doctor          what is wrong with this host, and how to mend it`,
 			Version: version,
 		}
 		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(),
-			reloadCommand(), configCommand("/etc/weir/weir.conf", "weir"), versionCommand(), docsCommand())
+			showCommand(), explainCommand(), terminateCommand(), drainCommand(), undrainCommand(),
+			reloadCommand(), configCommand("/etc/weir/weir.conf", "weir"), doctorCommand(), versionCommand(), docsCommand())
 	}
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	return cmd

@@ -21,7 +21,8 @@ func serveCommand(configFile, section string) *cobra.Command {
 commands on ` + daemon.DefaultNG + `. All options of rtpengine are understood, on the command line
 and in a configuration file; docs/options.md lists them all.
 
-SIGHUP reloads the configuration, SIGUSR1 and SIGUSR2 have the log say less and more.`,
+SIGTERM refuses new calls and ends when those that live have ended, or after --drain-deadline; a second one, and
+SIGINT, end at once. SIGHUP reloads the configuration, SIGUSR1 and SIGUSR2 have the log say less and more.`,
 		Example: `  weir serve
   weir serve --interface=eth0 --listen-ng=127.0.0.1:2223
   weir serve --interface=pub/10.0.0.5!203.0.113.9 --interface=priv/192.168.1.5
@@ -38,12 +39,12 @@ SIGHUP reloads the configuration, SIGUSR1 and SIGUSR2 have the log say less and 
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+			ctx, stop := context.WithCancel(cmd.Context())
 			defer stop()
-			turned := make(chan os.Signal, 1)
-			signal.Notify(turned, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
-			defer signal.Stop(turned)
-			go obey(ctx, d, turned)
+			signals := make(chan os.Signal, 4)
+			signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+			defer signal.Stop(signals)
+			go obey(ctx, stop, d, signals)
 			return d.Run(ctx)
 		},
 	}
@@ -53,13 +54,23 @@ SIGHUP reloads the configuration, SIGUSR1 and SIGUSR2 have the log say less and 
 }
 
 // obey does what signals ask of a running daemon until ctx ends.
-func obey(ctx context.Context, d *daemon.Daemon, signals <-chan os.Signal) {
+func obey(ctx context.Context, stop func(), d *daemon.Daemon, signals <-chan os.Signal) {
+	ending := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case s := <-signals:
 			switch s {
+			case syscall.SIGINT:
+				stop()
+			case syscall.SIGTERM:
+				if ending {
+					stop()
+				} else {
+					d.End()
+				}
+				ending = true
 			case syscall.SIGHUP:
 				_, _ = d.Reload() // which has logged how it went
 			case syscall.SIGUSR1:

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/cli"
@@ -28,6 +29,12 @@ func (h *host) Status() cli.Status   { return cli.Status{Version: "test"} }
 func (h *host) Reload() (cli.Reloaded, error) {
 	return cli.Reloaded{Changed: []string{"timeout"}, Restart: []string{"interface"}}, h.refuses
 }
+
+func (h *host) Drain(limit time.Duration, failPing bool) cli.Drain {
+	return cli.Drain{Draining: true, PingsRefused: failPing, DeadlineSeconds: int64(limit.Seconds())}
+}
+
+func (h *host) Undrain() cli.Drain { return cli.Drain{DeadlineSeconds: -1} }
 
 // serve starts a server of a manager with one offered call, and returns the path of its socket.
 func serve(t *testing.T) string {

@@ -30,6 +30,9 @@ type Host interface {
 	Status() Status
 	// Reload reads the configuration again.
 	Reload() (Reloaded, error)
+	// Drain refuses new calls, and ends those that live after the limit unless it is 0; Undrain takes new ones again.
+	Drain(limit time.Duration, failPing bool) Drain
+	Undrain() Drain
 }
 
 // Listen opens the unix socket at path. A socket that a dead daemon left behind is replaced; a live one is an error.
@@ -59,6 +62,15 @@ func (s *Server) Serve(ctx context.Context) error {
 	mux.HandleFunc("GET /v1/calls", s.list)
 	mux.HandleFunc("GET /v1/calls/{id...}", s.one)
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { answer[Reloaded](w)(s.host.Reload()) })
+	mux.HandleFunc("GET /v1/explain/{id...}", s.explain)
+	mux.HandleFunc("POST /v1/drain", s.drain)
+	mux.HandleFunc("POST /v1/undrain", func(w http.ResponseWriter, _ *http.Request) { write(w, s.host.Undrain()) })
+	mux.HandleFunc("POST /v1/terminate/{id...}", s.terminate)
+	mux.HandleFunc("POST /v1/terminate-all", func(w http.ResponseWriter, _ *http.Request) {
+		n := int(s.host.Calls().Stats().Live)
+		s.host.Calls().TerminateAll()
+		write(w, Terminated{n})
+	})
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
@@ -101,6 +113,35 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	write(w, view(snap, time.Now()))
+}
+
+func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+	e, err := Explain(s.host.Calls(), r.PathValue("id"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	write(w, e)
+}
+
+func (s *Server) terminate(w http.ResponseWriter, r *http.Request) {
+	if err := s.host.Calls().Terminate(r.PathValue("id")); err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	write(w, Terminated{1})
+}
+
+func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
+	var limit time.Duration
+	if text := r.URL.Query().Get("limit"); text != "" {
+		var err error
+		if limit, err = time.ParseDuration(text); err != nil || limit < 0 {
+			http.Error(w, "limit must be a time such as 10m", http.StatusBadRequest)
+			return
+		}
+	}
+	write(w, s.host.Drain(limit, r.URL.Query().Get("fail-ping") != ""))
 }
 
 func write(w http.ResponseWriter, v any) {

@@ -19,6 +19,7 @@ type Status struct {
 	Kernel  []ReasonCount `json:"kernel_exits"`  // packets by the way they left the kernel programs
 	Ports   []Pool        `json:"ports"`
 	NG      NGCounts      `json:"ng"`
+	Drain   Drain         `json:"drain"`
 }
 
 // Engine is the fast path of one network device.
@@ -122,4 +123,18 @@ type Leg struct {
 type Reloaded struct {
 	Changed []string `json:"changed"`       // options whose new values have taken effect
 	Restart []string `json:"after_restart"` // options whose new values wait for the next start
+}
+
+// Drain is how far a drain is.
+type Drain struct {
+	Draining        bool  `json:"draining"` // new calls are refused
+	Ending          bool  `json:"ending"`   // the daemon ends when no call is left
+	PingsRefused    bool  `json:"pings_refused"`
+	Remaining       int   `json:"remaining_calls"`  // that nobody has asked the end of; 0 when not draining
+	DeadlineSeconds int64 `json:"deadline_seconds"` // until they are ended; -1 for never
+}
+
+// Terminated says how many calls were ended.
+type Terminated struct {
+	Calls int `json:"calls"`
 }

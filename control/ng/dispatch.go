@@ -26,6 +26,9 @@ const strangers = 1000
 // reasonInternal answers a request whose execution failed by a fault of ours. The log has the details.
 const reasonInternal = "Internal error"
 
+// reasonDraining answers pings of a daemon that wants to be left.
+const reasonDraining = "Draining"
+
 // Dispatcher executes requests, whatever transport they came by. It is safe for concurrent use.
 type Dispatcher struct {
 	calls  *call.Manager
@@ -40,6 +43,8 @@ type Dispatcher struct {
 	faults   atomic.Uint64
 	requests atomic.Uint64
 	failed   atomic.Uint64
+
+	pingless atomic.Bool // pings are refused
 
 	garbage atomic.Int64 // when a line that anybody who reaches the port can cause was last logged, in Unix seconds
 
@@ -194,7 +199,7 @@ type command struct {
 
 // commands are those the dispatcher knows.
 var commands = map[ngproto.Command]command{
-	ngproto.Ping:      {run: func(*Dispatcher, *ngproto.Request) (*ngproto.Reply, error) { return ngproto.Pong(), nil }},
+	ngproto.Ping:      {run: (*Dispatcher).ping},
 	ngproto.Offer:     {run: (*Dispatcher).sdpOffer},
 	ngproto.Answer:    {run: (*Dispatcher).sdpAnswer, unknownCall: ngproto.ReasonUnknownCall},
 	ngproto.Delete:    {run: (*Dispatcher).delete},
@@ -245,6 +250,19 @@ func (d *Dispatcher) run(req *ngproto.Request) (*ngproto.Reply, error) {
 	}
 	return reply, err
 }
+
+func (d *Dispatcher) ping(*ngproto.Request) (*ngproto.Reply, error) {
+	if d.pingless.Load() {
+		return nil, &ngproto.Error{Reason: reasonDraining}
+	}
+	return ngproto.Pong(), nil
+}
+
+// RefusePings has pings be answered with an error, so that proxies take this one for dead, or no longer.
+func (d *Dispatcher) RefusePings(refuse bool) { d.pingless.Store(refuse) }
+
+// PingsRefused tells whether they are.
+func (d *Dispatcher) PingsRefused() bool { return d.pingless.Load() }
 
 func (d *Dispatcher) sdpOffer(req *ngproto.Request) (*ngproto.Reply, error) {
 	return d.describe(req, d.calls.Offer)

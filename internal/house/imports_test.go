@@ -28,7 +28,8 @@ var mayImport = map[string][]string{
 	"control/metrics": {"control/counts", "call", "media", "fastpath"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
 		"store", "control/*"},
-	"cmd/*": {"daemon", "control/cli", "ngproto"},
+	"daemon/doctor": {},
+	"cmd/*":         {"daemon", "daemon/doctor", "control/cli", "ngproto"},
 	// Test helpers and the bench. Nothing else imports them outside its tests.
 	"internal/*":     {"internal/*", "ngproto"},
 	"internal/bench": {"internal/*", "srtp", "dtls", "ice"}, // it plays the parties

@@ -130,7 +130,7 @@ func (s *Stage) network(west Families) (err error) {
 func (s *Stage) controlSocket() string { return filepath.Join(s.dir, "weir.sock") }
 
 func (s *Stage) startWeir(arguments []string) error {
-	arguments = append([]string{"serve", "--config-file=none", "--foreground", "--log-stderr",
+	arguments = append([]string{"serve", "--drain-deadline=0", "--config-file=none", "--foreground", "--log-stderr",
 		"--interface=west/" + ProxyWest, "--interface=east/" + ProxyEast, "--port-min=30000", "--port-max=31999",
 		"--listen-ng=127.0.0.1:2223", "--delete-delay=0", "--control-socket=" + s.controlSocket()}, arguments...)
 	p, err := start(s.proxy, s.dir, "weir", exec.Command(s.weir, arguments...))
