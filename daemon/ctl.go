@@ -19,7 +19,7 @@ type ctlWay struct {
 
 // Serve implements transport.
 func (c ctlWay) Serve(ctx context.Context, disp *ng.Dispatcher) error {
-	return c.Ctl.Serve(ctx, disp.CommandLine)
+	return c.Ctl.Serve(ctx, disp.CommandLineFrom)
 }
 
 func (d *Daemon) listenCtl() error {

@@ -186,9 +186,14 @@ func (d *Daemon) openCalls() error {
 	if err != nil {
 		return err
 	}
+	access, err := o.Access.access()
+	if err != nil {
+		return err
+	}
 	d.disp = ng.NewDispatcher(ng.Config{
-		SSRC: ssrc,
-		CLI:  d.commandLines(), Statistics: d.statistics,
+		Access: access,
+		SSRC:   ssrc,
+		CLI:    d.commandLines(), Statistics: d.statistics,
 		Pages: d.pages(),
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.book.logger("control"),
 	})

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"io"
-	"net/http"
 	"net/netip"
 	"os"
 	"runtime"
@@ -17,17 +15,6 @@ import (
 
 // MetricsPage returns the page of the documentation about metrics.
 func MetricsPage() string { return metrics.Page() }
-
-// pages are what HTTP serves beside the ng protocol.
-func (d *Daemon) pages() map[string]http.Handler {
-	return map[string]http.Handler{
-		"GET /metrics": metrics.NewHandler(metrics.NewRegistry(d.snapshot), d.log),
-		"GET /statistics": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, d.jsonStatistics()) // a client that went away is no news
-		}),
-	}
-}
 
 // snapshot gathers all counts. Each part is asked once.
 func (d *Daemon) snapshot() *counts.Snapshot {

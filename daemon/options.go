@@ -56,6 +56,7 @@ type Options struct {
 
 	Quality qualityOptions
 	Tuning  tuningOptions
+	Access  accessOptions
 
 	ListenCLI     []string
 	ControlPMTU   string
@@ -147,6 +148,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.IntVar(&o.DrainDeadline, "drain-deadline", 60, "seconds that SIGTERM waits for calls to end before it ends them and the daemon; 0 ends at once. "+
 		"A second SIGTERM, and SIGINT, always do")
 	o.Tuning.register(fs)
+	o.Access.register(fs)
 	o.Shot.register(fs)
 	registerPeerOptions(fs)
 }
@@ -308,6 +310,9 @@ func (o *Options) check() error {
 		return err
 	}
 	if err := o.Tuning.check(); err != nil {
+		return err
+	}
+	if _, err := o.Access.access(); err != nil {
 		return err
 	}
 	switch o.ControlPMTU {

@@ -18,6 +18,7 @@ import (
 type running struct {
 	*Daemon
 	http   string // address
+	udp    string // address of ng
 	socket string // of the tools
 }
 
@@ -26,10 +27,10 @@ func start(t *testing.T, file string, args ...string) *running {
 	t.Helper()
 	var err error
 	for range 10 { // a port that is free may be taken before the daemon has it
-		r := &running{http: freePort(t), socket: filepath.Join(t.TempDir(), "weir.sock")}
+		r := &running{http: freePort(t), udp: freePort(t), socket: filepath.Join(t.TempDir(), "weir.sock")}
 		var opts *Options
 		opts, err = complete(t, file, append([]string{
-			"--interface=127.0.0.1", "--listen-ng=" + freePort(t), "--listen-http=" + r.http, "--fast-path=none",
+			"--interface=127.0.0.1", "--listen-ng=" + r.udp, "--listen-http=" + r.http, "--fast-path=none",
 			"--port-min=46000", "--port-max=55998", "--control-socket=" + r.socket, "--port-quarantine=0",
 		}, args...)...)
 		if err != nil {

@@ -36,6 +36,22 @@ func (c *Commands) Run(line string) string {
 	return c.dispatch(commands(), strings.Fields(line))
 }
 
+// Changes tells whether a line may change anything: all may but those that are known to read.
+func (c *Commands) Changes(line string) bool {
+	words := append(strings.Fields(line), make([]string, 5)...)
+	switch words[0] {
+	case "", "help", "usage", "list", "get", "kslist":
+		return false
+	case "params":
+		return words[1] == "revert"
+	case "media":
+		return words[1] != "list"
+	case "call":
+		return words[2] != "info" && (words[2] != "tag" || words[4] != "info")
+	}
+	return words[0] != "set" || words[1] != "help"
+}
+
 // commands is the whole tree, in the order in which help shows it.
 func commands() []command {
 	return []command{

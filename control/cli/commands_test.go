@@ -312,6 +312,20 @@ func TestEveryCommand(t *testing.T) {
 	}
 }
 
+func TestLinesThatChangeSomething(t *testing.T) {
+	c, _ := newCommands(t)
+	for line, want := range map[string]bool{
+		"": false, "help": false, "list totals": false, "get timeout": false, "params": false, "params diff": false, "params revert": true,
+		"terminate one": true, "set timeout 5": true, "set help": false, "ksadd 1": true, "kslist": false, "active": true, "debug one": true,
+		"call one info": false, "call one terminate": true, "call one debug on": true, "call one tag a info": false, "call one tag a delay 5": true,
+		"media list files": false, "media evict files": true, "something new": true,
+	} {
+		if got := c.Changes(line); got != want {
+			t.Errorf("%q changes something: %v, want %v", line, got, want)
+		}
+	}
+}
+
 func TestNoCalls(t *testing.T) {
 	c, _ := newCommands(t)
 	for line, want := range map[string]string{

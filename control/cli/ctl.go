@@ -43,8 +43,8 @@ func ListenCtl(addr netip.AddrPort, log *slog.Logger) (*Ctl, error) {
 // Addr returns the address of the port.
 func (s *Ctl) Addr() net.Addr { return s.listener.Addr() }
 
-// Serve has run carry out the lines until ctx ends, then closes all connections.
-func (s *Ctl) Serve(ctx context.Context, run func(line string) string) error {
+// Serve has run carry out the lines of clients until ctx ends, then closes all connections.
+func (s *Ctl) Serve(ctx context.Context, run func(from netip.Addr, line string) string) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
 	defer s.clients.Wait()
@@ -78,7 +78,7 @@ func (s *Ctl) Serve(ctx context.Context, run func(line string) string) error {
 }
 
 // serve answers the line of one client, who is cut off when it is too long or too slow.
-func (s *Ctl) serve(conn net.Conn, run func(string) string) {
+func (s *Ctl) serve(conn net.Conn, run func(netip.Addr, string) string) {
 	defer conn.Close()
 	_ = conn.SetReadDeadline(time.Now().Add(s.patience))
 	in := bufio.NewScanner(conn)
@@ -86,7 +86,11 @@ func (s *Ctl) serve(conn net.Conn, run func(string) string) {
 	if !in.Scan() || in.Err() != nil { // what has come by then is given out as a line, too
 		return
 	}
-	reply := run(in.Text())
+	var from netip.Addr
+	if peer, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		from = peer.AddrPort().Addr()
+	}
+	reply := run(from, in.Text())
 	_ = conn.SetWriteDeadline(time.Now().Add(s.patience))
 	if _, err := conn.Write([]byte(reply)); err != nil {
 		return

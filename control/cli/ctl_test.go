@@ -27,7 +27,10 @@ func ctl(t *testing.T, patience time.Duration) (s *cli.Ctl, addr string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() {
-		done <- s.Serve(ctx, func(line string) string {
+		done <- s.Serve(ctx, func(from netip.Addr, line string) string {
+			if !from.Unmap().IsLoopback() {
+				return "a stranger: " + from.String()
+			}
 			if line == "huge" {
 				return strings.Repeat("x", 64<<20)
 			}

@@ -58,11 +58,8 @@ func Listen(path string, host Host) (*Server, error) {
 // Serve answers requests until ctx ends, then removes the socket.
 func (s *Server) Serve(ctx context.Context) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { write(w, s.host.Status()) })
-	mux.HandleFunc("GET /v1/calls", s.list)
-	mux.HandleFunc("GET /v1/calls/{id...}", s.one)
+	mux.Handle("GET /v1/", NewReader(s.host))
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { answer[Reloaded](w)(s.host.Reload()) })
-	mux.HandleFunc("GET /v1/explain/{id...}", s.explain)
 	mux.HandleFunc("POST /v1/drain", s.drain)
 	mux.HandleFunc("POST /v1/undrain", func(w http.ResponseWriter, _ *http.Request) { write(w, s.host.Undrain()) })
 	mux.HandleFunc("POST /v1/terminate/{id...}", s.terminate)
@@ -88,7 +85,21 @@ func (s *Server) Close() error {
 	return nil
 }
 
-func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+// reader answers what changes nothing.
+type reader struct{ host Host }
+
+// NewReader returns what answers requests of the tools that change nothing, below "/v1".
+func NewReader(host Host) http.Handler {
+	r := &reader{host}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { write(w, host.Status()) })
+	mux.HandleFunc("GET /v1/calls", r.list)
+	mux.HandleFunc("GET /v1/calls/{id...}", r.one)
+	mux.HandleFunc("GET /v1/explain/{id...}", r.explain)
+	return mux
+}
+
+func (s *reader) list(w http.ResponseWriter, r *http.Request) {
 	limit := defaultLimit
 	if text := r.URL.Query().Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -106,7 +117,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	write(w, out)
 }
 
-func (s *Server) one(w http.ResponseWriter, r *http.Request) {
+func (s *reader) one(w http.ResponseWriter, r *http.Request) {
 	snap, err := s.host.Calls().Query(r.PathValue("id"), "", "")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
@@ -115,7 +126,7 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request) {
 	write(w, view(snap, time.Now()))
 }
 
-func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+func (s *reader) explain(w http.ResponseWriter, r *http.Request) {
 	e, err := Explain(s.host.Calls(), r.PathValue("id"))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)

@@ -37,12 +37,14 @@ type Dispatcher struct {
 	sdp    sdp.Options
 	ssrc   SSRCReporting
 	cli    CLI
+	access Access
 	sizes  sizer
 	log    *slog.Logger
 
 	faults   atomic.Uint64
 	requests atomic.Uint64
 	failed   atomic.Uint64
+	refused  atomic.Uint64 // requests and connections of addresses that may not
 
 	pingless atomic.Bool // pings are refused
 
@@ -63,6 +65,7 @@ type Config struct {
 	SDP    sdp.Options
 	SSRC   SSRCReporting
 	CLI    CLI // nil: no command lines
+	Access Access
 	// Statistics returns the tree of all counts; nil: none.
 	Statistics func() ngproto.Dict
 	// Pages are what HTTP serves beside the languages, by the pattern of net/http that leads to them.
@@ -74,6 +77,8 @@ type Config struct {
 // that it prints. It must be safe for concurrent use.
 type CLI interface {
 	Run(line string) string
+	// Changes tells whether a line may change anything.
+	Changes(line string) bool
 }
 
 // NewDispatcher returns a Dispatcher for the calls of cfg.
@@ -85,7 +90,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Dispatcher{
-		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, log: cfg.Log,
+		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, access: cfg.Access, log: cfg.Log,
 		known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
 	}
 	d.parser.Store(cfg.Parser)
@@ -188,6 +193,13 @@ func (d *Dispatcher) execute(from *Client, dict ngproto.Dict) (reply *ngproto.Re
 		return d.failure(err, req.CallID, string(req.Command))
 	}
 	return reply
+}
+
+// logStranger tells once a second at most that somebody is kept out.
+func (d *Dispatcher) logStranger(addr netip.Addr) {
+	if now := time.Now().Unix(); d.garbage.Swap(now) != now {
+		d.log.Warn("control request of an address that is not in --control-allow", "from", addr)
+	}
 }
 
 // command is how the dispatcher carries out one command.
@@ -425,10 +437,11 @@ func withoutEffect(req *ngproto.Request) []string {
 // Stats are counts of requests.
 type Stats struct {
 	Requests, Failed, Faults uint64
-	Replies                  int // that are remembered now
+	Refused                  uint64 // from addresses that may not
+	Replies                  int    // that are remembered now
 }
 
 // Stats returns the counts so far.
 func (d *Dispatcher) Stats() Stats {
-	return Stats{Requests: d.requests.Load(), Failed: d.failed.Load(), Faults: d.faults.Load(), Replies: d.cache.Len()}
+	return Stats{Requests: d.requests.Load(), Failed: d.failed.Load(), Faults: d.faults.Load(), Refused: d.refused.Load(), Replies: d.cache.Len()}
 }

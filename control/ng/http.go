@@ -170,7 +170,26 @@ func (h *HTTP) client(r *http.Request) *Client {
 	return h.disp.From(from.Addr())
 }
 
+// refuses answers a request that would change something and may not, and tells whether it did.
+func (h *HTTP) refuses(w http.ResponseWriter, r *http.Request) bool {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr) // none on a unix socket
+	status, why := h.disp.access.refusal(r, from.Addr())
+	if status == 0 {
+		return false
+	}
+	h.disp.refused.Add(1)
+	h.disp.logStranger(from.Addr())
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	text(w, status, why)
+	return true
+}
+
 func (h *HTTP) ng(w http.ResponseWriter, r *http.Request) {
+	if h.refuses(w, r) {
+		return
+	}
 	data, contentType, ok := body(w, r, contentNG)
 	if !ok {
 		return
@@ -184,6 +203,9 @@ func (h *HTTP) ng(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *HTTP) plain(w http.ResponseWriter, r *http.Request) {
+	if h.refuses(w, r) {
+		return
+	}
 	data, contentType, ok := body(w, r, contentNG, contentJSON)
 	if !ok {
 		return
@@ -213,11 +235,17 @@ func (h *HTTP) cli(w http.ResponseWriter, r *http.Request, line string) {
 		notFound(w, r)
 		return
 	}
+	if h.disp.cli.Changes(line) && h.refuses(w, r) {
+		return
+	}
 	text(w, http.StatusOK, h.disp.CommandLine(line))
 }
 
 // socket serves one WebSocket. Requests are answered one after the other; a client that wants more at once opens another.
 func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
+	if h.refuses(w, r) { // before anything is said: what follows may change anything
+		return
+	}
 	spoken := []string{subprotocolNG, subprotocolPlain, subprotocolEcho}
 	if h.disp.cli != nil {
 		spoken = append(spoken, subprotocolCLI)

@@ -104,6 +104,9 @@ func (s *Stream) forget(conn net.Conn) {
 // apart. What cannot be a message ends the connection.
 func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) {
 	remote, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // none on a unix socket
+	if !disp.Allows(remote.Addr()) {
+		return
+	}
 	client := disp.From(remote.Addr())
 	var framer ngproto.Framer
 	var writing sync.Mutex

@@ -151,6 +151,9 @@ func (u *UDP) read(ctx context.Context, disp *Dispatcher) {
 			}
 			continue // an ICMP error of an earlier reply, which says nothing about this socket
 		}
+		if !disp.Allows(from.Addr()) {
+			continue
+		}
 		reply := disp.From(from.Addr()).Within(ctx, buf[:n], func() int { return u.paths.room(from) })
 		if reply == nil {
 			continue

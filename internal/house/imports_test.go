@@ -27,9 +27,9 @@ var mayImport = map[string][]string{
 	"control/counts":  {"call", "media", "fastpath"}, // what the others show
 	"control/metrics": {"control/counts", "call", "media", "fastpath"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
-		"store", "control/*"},
-	"daemon/doctor": {},
-	"cmd/*":         {"daemon", "daemon/doctor", "control/cli", "ngproto"},
+		"store", "control/*", "daemon/ui"},
+	"daemon/doctor": {}, "daemon/ui": {},
+	"cmd/*": {"daemon", "daemon/doctor", "control/cli", "ngproto"},
 	// Test helpers and the bench. Nothing else imports them outside its tests.
 	"internal/*":     {"internal/*", "ngproto"},
 	"internal/bench": {"internal/*", "srtp", "dtls", "ice"}, // it plays the parties
