@@ -127,3 +127,26 @@ func (m *Manager) all() []*Call {
 	}
 	return calls
 }
+
+// Families counts calls by the address families of their legs.
+type Families struct{ IPv4, IPv6, Mixed int }
+
+// Families counts the calls that live.
+func (m *Manager) Families() (n Families) {
+	m.each(func(c *Call) {
+		four, six := false, false
+		c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) {
+			is4 := comp.Leg.Local().Addr().Is4()
+			four, six = four || is4, six || !is4
+		})
+		switch {
+		case four && six:
+			n.Mixed++
+		case four:
+			n.IPv4++
+		case six:
+			n.IPv6++
+		}
+	})
+	return n
+}

@@ -239,6 +239,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { d.disp.Run(ctx); return nil })
 	group.Go(func() error { d.load.run(ctx, d.plane); return nil })
 	group.Go(func() error { d.watchDrain(ctx); return nil })
+	if p := d.pusher(); p != nil {
+		group.Go(func() error { p.Run(ctx); return nil })
+	}
 	group.Go(func() error {
 		d.certificates.Run(ctx, func(err error) { d.log.Error("the DTLS certificate cannot be renewed", "err", err) })
 		return nil

@@ -58,6 +58,8 @@ type Options struct {
 	Tuning  tuningOptions
 	Access  accessOptions
 
+	Graphite graphiteOptions
+
 	ListenCLI     []string
 	ControlPMTU   string
 	DrainDeadline int // s
@@ -149,6 +151,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 		"A second SIGTERM, and SIGINT, always do")
 	o.Tuning.register(fs)
 	o.Access.register(fs)
+	o.Graphite.register(fs)
 	o.Shot.register(fs)
 	registerPeerOptions(fs)
 }
@@ -313,6 +316,9 @@ func (o *Options) check() error {
 		return err
 	}
 	if _, err := o.Access.access(); err != nil {
+		return err
+	}
+	if err := o.Graphite.check(); err != nil {
 		return err
 	}
 	switch o.ControlPMTU {

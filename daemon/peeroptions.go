@@ -40,8 +40,6 @@ redis/r redis-write/w redis-subscribe subscribe-keyspace/k redis-resolve-on-reco
 no-redis-required/q! redis-format redis-tcp-keepalive-time redis-tcp-keepalive-intvl redis-tcp-keepalive-probes active-switchover!`},
 	{"XML-RPC", "nobody is called when a call times out yet", false, `
 b2b-url/b xmlrpc-format/x`},
-	{"Graphite", "statistics are not pushed to Graphite yet", false, `
-graphite/g graphite-interval/G graphite-prefix graphite-timeout`},
 	{"Homer", "nothing is sent to Homer yet", false, `
 homer homer-protocol homer-id homer-disable-rtcp-stats! homer-enable-ng! homer-ng-capture-proto`},
 	{"MQTT", "statistics are not published yet", false, `

@@ -54,28 +54,10 @@ func whole(d time.Duration) int { return int(d.Seconds()) }
 
 func (c *Commands) numSessions([]string) string {
 	live := c.Calls.Stats().Live
-	var ip4, ip6, mixed int
-	for _, snap := range c.Calls.Snapshots(-1) {
-		four, six := false, false
-		for i := range snap.Parties {
-			for _, m := range snap.Parties[i].Media {
-				for _, s := range m.Streams {
-					four, six = four || s.Local.Addr().Is4(), six || s.Local.Addr().Is6()
-				}
-			}
-		}
-		switch {
-		case four && six:
-			mixed++
-		case four:
-			ip4++
-		case six:
-			ip6++
-		}
-	}
+	n := c.Calls.Families()
 	return fmt.Sprintf("Current sessions own: %d\nCurrent sessions foreign: 0\nCurrent sessions total: %d\nCurrent transcoded media: 0\n"+
 		"Current sessions ipv4 only media: %d\nCurrent sessions ipv6 only media: %d\nCurrent sessions ip mixed  media: %d\n",
-		live, live, ip4, ip6, mixed)
+		live, live, n.IPv4, n.IPv6, n.Mixed)
 }
 
 func (c *Commands) sessions(words []string) string {

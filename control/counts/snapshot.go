@@ -24,7 +24,9 @@ type Snapshot struct {
 	Commands   []string          // names of all
 	Short      map[string]string // their short names
 	Rates      Rates
-	Replies    int // that are remembered
+	Families   call.Families
+	Times      map[string]Times // by command, since they were last taken; only for who takes them
+	Replies    int              // that are remembered
 
 	RequestsFailed, RequestFaults uint64
 
@@ -65,3 +67,6 @@ type Rate struct{ Packets, Bytes, Errors uint64 }
 func (r *Rates) Sum() Rate {
 	return Rate{r.Userspace.Packets + r.Kernel.Packets, r.Userspace.Bytes + r.Kernel.Bytes, r.Userspace.Errors + r.Kernel.Errors}
 }
+
+// Times are the extremes of how long requests of one command took.
+type Times struct{ Shortest, Longest time.Duration }

@@ -51,6 +51,7 @@ type Dispatcher struct {
 	garbage atomic.Int64 // when a line that anybody who reaches the port can cause was last logged, in Unix seconds
 
 	clients    clients
+	extremes   extremes
 	statistics func() ngproto.Dict
 	pages      map[string]http.Handler
 
@@ -92,6 +93,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	d := &Dispatcher{
 		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, access: cfg.Access, log: cfg.Log,
 		known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
+		extremes: extremes{all: make(map[ngproto.Command]Extreme)},
 	}
 	d.parser.Store(cfg.Parser)
 	return d

@@ -24,8 +24,9 @@ var mayImport = map[string][]string{
 	"control/cli": {"control/counts", "call", "media"},
 	"control/*":   {"call", "media"},
 
-	"control/counts":  {"call", "media", "fastpath"}, // what the others show
-	"control/metrics": {"control/counts", "call", "media", "fastpath"},
+	"control/counts":   {"call", "media", "fastpath"}, // what the others show
+	"control/metrics":  {"control/counts", "call", "media", "fastpath"},
+	"control/graphite": {"control/counts", "call"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
 		"store", "control/*", "daemon/ui"},
 	"daemon/doctor": {}, "daemon/ui": {},
