@@ -14,6 +14,8 @@
 
 typedef struct __sk_buff ctx_t;
 
+#define CTX_TAGS false // a VLAN device has them without, and a second tag is not for us
+
 #define CTX_PACKET_HOST 0 // skb->pkt_type: for this station
 
 static __always_inline void *ctx_data(ctx_t *ctx) { return (void *)(long)ctx->data; }

@@ -12,6 +12,8 @@
 
 typedef struct xdp_md ctx_t;
 
+#define CTX_TAGS true // frames come with their VLAN tag
+
 static __always_inline void *ctx_data(ctx_t *ctx) { return (void *)(long)ctx->data; }
 static __always_inline void *ctx_end(ctx_t *ctx) { return (void *)(long)ctx->data_end; }
 static __always_inline bool ctx_holds(ctx_t *ctx, __u32 length)
@@ -99,7 +101,8 @@ static __always_inline int ctx_checksum_local(ctx_t *ctx, const struct packet *p
 		return csum_change(pkt->udp_check, sums->addrs_in + sums->ports_in,
 				   (__u64)sums->addrs_out + sums->ports_out + sums->pseudo + sums->inner);
 	if (pkt->udp_check && hook == HOOK_XDP_GENERIC)
-		return csum_fold((__u64)sums->addrs_out + rest + sums->pseudo);
+		// A length that changes moves the UDP header away from where the device expects it.
+		return sums->pseudo ? -1 : csum_fold((__u64)sums->addrs_out + rest);
 	// The field itself is in the sum, and equal to the pseudo header: it stands for it.
 	if (pkt->udp_check)
 		whole = 0;

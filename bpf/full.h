@@ -23,7 +23,7 @@ static __always_inline enum reason full_parse(ctx_t *ctx, struct packet *pkt)
 	struct full_tag *tag = (void *)(eth + 1);
 	struct vlan key;
 
-	if (reason != REASON_VLAN)
+	if (reason != REASON_VLAN || !CTX_TAGS)
 		return reason;
 	if ((void *)(tag + 1) > ctx_end(ctx))
 		return REASON_TRUNCATED;
@@ -196,7 +196,7 @@ __noinline int full_account(struct work *w)
 		w->pkt.seq = w->seen[i].seq;
 		w->pkt.timestamp = w->seen[i].timestamp;
 		stats_rtp(flow, &w->pkt, w->now);
-		if (w->change.blocked)
+		if (w->change.blocked && i + 1 == w->flows)
 			__sync_fetch_and_add(&flow->blocked, 1);
 		else if (flow->action != FLOW_RELAY)
 			stats_out(flow, w->pkt.udp_len - sizeof(struct udphdr) - w->change.strip);

@@ -51,13 +51,15 @@ func (d *draft) apply() {
 // shared are the settings that the legs of a media have in common.
 func (p *Plan) shared(party *Party, index int, m *Media) media.Settings {
 	s := media.Settings{
-		Kind:           media.RTP,
-		Learning:       party.Handling.Learning,
-		Near:           party.Handling.Near,
-		Asymmetric:     party.Handling.Asymmetric,
-		Open:           party.Handling.Open,
-		Handover:       party.Handling.Handover,
-		Unidirectional: party.Handling.Unidirectional,
+		Kind:       media.RTP,
+		Learning:   party.Handling.Learning,
+		Near:       party.Handling.Near,
+		Asymmetric: party.Handling.Asymmetric,
+		Open:       party.Handling.Open,
+		Handover:   party.Handling.Handover,
+		// Nothing can be learnt of where a party is that does not send.
+		Unidirectional: party.Handling.Unidirectional || !m.direction().Sends(),
+		Muxed:          m.Mux,
 		TOS:            p.TOS,
 		LoopCheck:      m.Looped,
 		Sinks:          p.sinks(party, m, Ref{party.ID, index}),

@@ -27,11 +27,9 @@ type Config struct {
 	// Outlive is for how long flows go on when the process has died. Maps and links are then pinned, for the next process
 	// of the same table, which takes them over. 0: nothing outlives the process.
 	Outlive time.Duration
-	Table   int    // tells the instances of one host apart
-	BPFFS   string // the BPF file system; DefaultBPFFS when empty
-	// Tap takes copies of packets that flows have taps for. It is called by one goroutine; Data is valid during the call.
-	Tap func(TappedPacket)
-	Log *slog.Logger // nothing is logged when nil
+	Table   int          // tells the instances of one host apart
+	BPFFS   string       // the BPF file system; DefaultBPFFS when empty
+	Log     *slog.Logger // nothing is logged when nil
 }
 
 // Interface is a network device that owns media addresses, and what serves it.
@@ -144,12 +142,6 @@ func (p *Plane) start(cfg Config) error {
 	p.allowRouting(cfg.Addrs)
 	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.maps.Vlans, p.log); err != nil {
 		return err
-	}
-	if cfg.Tap != nil {
-		fail := func(err error) { p.log.Error("packets are not copied any more", "err", err) }
-		if p.tapping, err = startTapping(p.maps.Taps, cfg.Tap, fail); err != nil {
-			return err
-		}
 	}
 	if !p.tweaks.noAttach {
 		p.attach(cfg.Mode)

@@ -74,3 +74,8 @@ func prefixes(texts ...string) (all []netip.Prefix) {
 }
 
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// addrPortAt is another port of the same address.
+func addrPortAt(a netip.AddrPort, port int) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr(), uint16(port))
+}

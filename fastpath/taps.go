@@ -22,6 +22,25 @@ type TappedPacket struct {
 	Data          []byte        // UDP payload
 }
 
+// Tap has fn take the copies of packets that flows have taps for, from now on and in place of an fn before. It is called by one
+// goroutine; Data is valid during the call. Until then copies wait, and count as missing when there is no more room.
+func (p *Plane) Tap(fn func(TappedPacket)) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	if p.maps.Taps == nil {
+		return nil // without a kernel plane there are no copies
+	}
+	err := p.tapping.close()
+	if p.tapping = nil; err != nil {
+		return err
+	}
+	p.tapping, err = startTapping(p.maps.Taps, fn, func(err error) { p.log.Error("packets are not copied any more", "err", err) })
+	return err
+}
+
 // tapping reads copies of packets. A nil one reads none.
 type tapping struct {
 	reader *ringbuf.Reader

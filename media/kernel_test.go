@@ -1,6 +1,7 @@
 package media
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
@@ -18,7 +19,10 @@ type wire struct {
 	phoneAddrs            []netip.Addr
 }
 
-func newWire(t *testing.T, family int) *wire {
+func newWire(t *testing.T, family int) *wire { return newWireBetween(t, family, family) }
+
+// newWireBetween has the two links in address families of their own.
+func newWireBetween(t *testing.T, families ...int) *wire {
 	r := netrig.Start(t)
 	host := func(name string) *netrig.Host {
 		h, err := r.Host(name)
@@ -30,7 +34,7 @@ func newWire(t *testing.T, family int) *wire {
 	w := &wire{caller: host("caller"), proxy: host("proxy"), callee: host("callee")}
 	for i, h := range []*netrig.Host{w.caller, w.callee} {
 		prefix := func(last byte) netip.Prefix {
-			if family == 4 {
+			if families[i] == 4 {
 				return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 99, byte(i), last}), 24)
 			}
 			return netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 7: byte(i), 15: last}), 64)
@@ -62,6 +66,46 @@ func (w *wire) phone(t *testing.T, h *netrig.Host, ip netip.Addr) (p *phone) {
 	return p
 }
 
+// plane is both planes of the proxy.
+func (w *wire) plane(t *testing.T, mode fastpath.Mode, change func(*Config)) (kernel *fastpath.Plane, r *rig) {
+	t.Helper()
+	if err := w.proxy.Do(func() (err error) {
+		kernel, err = fastpath.Open(fastpath.Config{Mode: mode, Addrs: w.proxyAddrs})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { kernel.Close() })
+	if err := w.proxy.Do(func() error {
+		r = newRig(t, func(cfg *Config) {
+			cfg.FastPath = kernel
+			cfg.Interfaces = []Interface{
+				{Name: "caller", Addresses: []Address{{IP: w.proxyAddrs[0]}}},
+				{Name: "callee", Addresses: []Address{{IP: w.proxyAddrs[1]}}},
+			}
+			if change != nil {
+				change(cfg)
+			}
+		})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return kernel, r
+}
+
+// open opens a pair of ports of the proxy.
+func (w *wire) open(t *testing.T, r *rig, iface string, family int) (rtp, rtcp *Leg) {
+	t.Helper()
+	if err := w.proxy.Do(func() (err error) {
+		rtp, rtcp, err = r.OpenPair(iface, family, "call")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return rtp, rtcp
+}
+
 // TestCallMovesToTheRealKernelAndBack places a call over real links: every packet must arrive as it was sent and be
 // counted once, whichever plane relayed it.
 func TestCallMovesToTheRealKernelAndBack(t *testing.T) {
@@ -77,40 +121,12 @@ func TestCallMovesToTheRealKernelAndBack(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWire(t, c.family)
-			var kernel *fastpath.Plane
-			var r *rig
-			if err := w.proxy.Do(func() (err error) {
-				kernel, err = fastpath.Open(fastpath.Config{Mode: c.mode, Addrs: w.proxyAddrs})
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { kernel.Close() })
+			kernel, r := w.plane(t, c.mode, func(cfg *Config) { cfg.RTCPInterval = 10 * time.Millisecond })
 			if ok, why := kernel.Serves(w.proxyAddrs[0]); !ok {
 				t.Skipf("this machine has no %s: %s", c.mode, why)
 			}
-			if err := w.proxy.Do(func() error {
-				r = newRig(t, func(cfg *Config) {
-					cfg.FastPath, cfg.RTCPInterval = kernel, 10*time.Millisecond
-					cfg.Interfaces = []Interface{
-						{Name: "caller", Addresses: []Address{{IP: w.proxyAddrs[0]}}},
-						{Name: "callee", Addresses: []Address{{IP: w.proxyAddrs[1]}}},
-					}
-				})
-				return nil
-			}); err != nil {
-				t.Fatal(err)
-			}
-			open := func(iface string) (l *Leg) {
-				if err := w.proxy.Do(func() (err error) {
-					l, _, err = r.OpenPair(iface, c.family, "call")
-					return err
-				}); err != nil {
-					t.Fatal(err)
-				}
-				return l
-			}
-			a, b := open("caller"), open("callee")
+			a, _ := w.open(t, r, "caller", c.family)
+			b, _ := w.open(t, r, "callee", c.family)
 			alice, bob := w.phone(t, w.caller, w.phoneAddrs[0]), w.phone(t, w.callee, w.phoneAddrs[1])
 			as, bs := Settings{Signalled: alice.addr()}, Settings{Signalled: bob.addr()}
 			bridge(a, nil, as, b, nil, bs)
@@ -178,6 +194,72 @@ func TestCallMovesToTheRealKernelAndBack(t *testing.T) {
 			}
 			if !report.Sender || report.Info.Packets != sent || len(report.Reports) != 1 || report.Reports[0].HighestSeq != sent {
 				t.Errorf("bob has %+v", report)
+			}
+		})
+	}
+}
+
+// TestReportsThatPassByTheKernelAreRead has RTCP relayed by the kernel, on its own port and on that of RTP.
+func TestReportsThatPassByTheKernelAreRead(t *testing.T) {
+	for _, muxed := range []bool{false, true} {
+		t.Run(map[bool]string{false: "on its own port", true: "on the port of RTP"}[muxed], func(t *testing.T) {
+			w := newWire(t, 4)
+			kernel, r := w.plane(t, fastpath.Auto, nil)
+			a, aRTCP := w.open(t, r, "caller", 4)
+			b, bRTCP := w.open(t, r, "callee", 4)
+			alice, bob := w.phone(t, w.caller, w.phoneAddrs[0]), w.phone(t, w.callee, w.phoneAddrs[1])
+			aliceRTCP, bobRTCP := alice, bob
+			if muxed {
+				aRTCP, bRTCP = a, b
+			} else {
+				aliceRTCP, bobRTCP = w.phone(t, w.caller, w.phoneAddrs[0]), w.phone(t, w.callee, w.phoneAddrs[1])
+			}
+			as := Settings{Signalled: alice.addr(), Muxed: muxed, Sinks: []Sink{{RTP: b, RTCP: bRTCP}}}
+			bs := Settings{Signalled: bob.addr(), Muxed: muxed, Sinks: []Sink{{RTP: a, RTCP: aRTCP}}}
+			a.Apply(as)
+			b.Apply(bs)
+			if !muxed {
+				as.Kind, as.Signalled, bs.Kind, bs.Signalled = RTCP, aliceRTCP.addr(), RTCP, bobRTCP.addr()
+				aRTCP.Apply(as)
+				bRTCP.Apply(bs)
+			}
+			report := func(ssrc, of uint32) []byte {
+				b := []byte{0x81, 201, 0, 7}
+				for _, word := range []uint32{ssrc, of, 64<<24 | 5, 1000, 80, 0, 0} {
+					b = binary.BigEndian.AppendUint32(b, word)
+				}
+				return b
+			}
+			for range confirmations {
+				bob.wants(b, alice.rtp(a))
+				alice.wants(a, bob.rtp(b))
+				aliceRTCP.send(aRTCP, report(1, 2))
+				bobRTCP.wants(bRTCP, report(1, 2))
+				bobRTCP.send(bRTCP, report(2, 1))
+				aliceRTCP.wants(aRTCP, report(2, 1))
+			}
+			r.until("all flows are in the kernel", func() bool {
+				for _, l := range []*Leg{a, aRTCP, b, bRTCP} {
+					if l.Stats().Plane != PlaneKernel {
+						return false
+					}
+				}
+				return true
+			})
+			if muxed {
+				r.until("there is a way for RTCP", func() bool {
+					bob.send(b, report(2, 1))
+					alice.wants(a, report(2, 1))
+					c, err := kernel.Counters(b.Local())
+					return err == nil && c.RTCP > 0
+				})
+			}
+			ssrc := a.Streams()[0].SSRC
+			bobRTCP.send(bRTCP, report(77, ssrc))
+			aliceRTCP.wants(aRTCP, report(77, ssrc))
+			r.until("the report is read", func() bool { return r.Totals().Quality.Loss.Samples > 0 })
+			if c, err := kernel.Counters(bRTCP.Local()); err != nil || c.RTCP == 0 || c.Untapped != 0 {
+				t.Errorf("the kernel has %+v of RTCP, %v", c, err)
 			}
 		})
 	}

@@ -64,6 +64,7 @@ type kernelFlow struct {
 	strays    uint64            // of the leg when the kernel last counted something new
 	banned    reason            // set when it did not work, for the epoch
 	epoch     uint32
+	refused   fastpath.Flow // the one that was banned, if it could not even be installed
 
 	restored bool              // the kernel may have the flow already, from a process before
 	former   fastpath.Counters // what that one had counted of it when it last said so

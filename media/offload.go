@@ -20,6 +20,8 @@ type FastPath interface {
 	Remove(local netip.AddrPort) (fastpath.Counters, error)
 	// Walk calls fn for every flow with what it has counted since its installation.
 	Walk(fn func(local netip.AddrPort, c fastpath.Counters)) error
+	// Tap has fn take the copies of packets that flows have taps for.
+	Tap(fn func(fastpath.TappedPacket)) error
 }
 
 const (
@@ -61,6 +63,9 @@ func newOffloader(p *Plane, fast FastPath) *offloader {
 func (o *offloader) start(poll <-chan time.Time) {
 	if o.fast == nil {
 		return
+	}
+	if err := o.fast.Tap(o.plane.tapped); err != nil {
+		o.plane.log.Error("reports that pass by the kernel are not read", "err", err)
 	}
 	o.done.Go(func() {
 		if poll == nil {
@@ -158,6 +163,7 @@ func (o *offloader) install(l *Leg, f fastpath.Flow, to hearers) {
 	live, err := o.put(l, f)
 	if err != nil {
 		l.inKernel.Store(false)
+		k.refused = f
 		o.ban(l, reason{whyInstall, err.Error()})
 		return
 	}

@@ -21,6 +21,7 @@ type fakeKernel struct {
 	installed int
 	fail      error
 	unserved  string
+	tap       func(fastpath.TappedPacket)
 }
 
 func newFakeKernel() *fakeKernel {
@@ -71,6 +72,8 @@ func (k *fakeKernel) Walk(fn func(netip.AddrPort, fastpath.Counters)) error {
 	}
 	return nil
 }
+
+func (k *fakeKernel) Tap(fn func(fastpath.TappedPacket)) error { k.tap = fn; return nil }
 
 func (k *fakeKernel) flow(l *Leg) (fastpath.Flow, bool) {
 	k.mu.Lock()

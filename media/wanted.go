@@ -54,6 +54,9 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 			f.ToRTCP, to.rtcp = t, []*Leg{rtcp}
 		}
 	}
+	if k.banned.label == whyInstall && k.epoch == p.Epoch && f.Same(&k.refused) {
+		return f, to, k.banned
+	}
 	return f, to, reason{}
 }
 
@@ -78,7 +81,7 @@ func (k *kernelFlow) unfit(l *Leg, p *plan) reason {
 		return reason{whyUserspace, l.secured(p)}
 	case p.Kind == RTCP && !p.relaysReports():
 		return reason{whyUserspace, "reports are made or filtered here"}
-	case k.banned.label != "" && k.epoch == p.Epoch:
+	case k.banned.label != "" && k.banned.label != whyInstall && k.epoch == p.Epoch:
 		return k.banned
 	case l.detours():
 		return reason{label: whyDetour}

@@ -45,6 +45,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		rep.Relay = append(rep.Relay, results...)
 	}
+	if p.has(partKernel) {
+		if err := rep.kernelStage(ctx, logger, p); err != nil {
+			return err
+		}
+	}
 	if rep.Secure, err = relayStage(ctx, logger, p, p.secure()); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type plan struct {
 	batch    int // calls in a signalling run
 	pace     int // calls a second at which answers are timed
 	idle     int // calls whose memory is measured; 0 means none
+	table    int // flows in the kernel where many are
 	cycles   int // calls made and deleted to see what is left; 0 means none
 	shakes   int // calls in a run of handshakes
 	json     bool
@@ -33,6 +34,7 @@ type plan struct {
 // The parts of the benchmark.
 const (
 	partRelay      = "relay"
+	partKernel     = "kernel"
 	partSecure     = "srtp"
 	partSignalling = "signalling"
 	partDelay      = "delay"
@@ -43,7 +45,7 @@ const (
 )
 
 func allParts() []string {
-	return []string{partRelay, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods}
+	return []string{partRelay, partKernel, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods}
 }
 
 func (p plan) has(part string) bool { return slices.Contains(p.parts, part) }
@@ -80,7 +82,7 @@ func (p plan) secure() (lanes []lane) {
 
 // parsePlan reads the command line.
 func parsePlan(args []string, stderr io.Writer) (plan, error) {
-	p := plan{length: 1500 * time.Millisecond, batch: 1000, pace: 1000, shakes: 500}
+	p := plan{length: 1500 * time.Millisecond, batch: 1000, pace: 1000, shakes: 500, table: 100_000}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	calls := flags.String("calls", "100,1000", "calls at the same time, one `list` entry per stage")
@@ -100,7 +102,7 @@ func parsePlan(args []string, stderr io.Writer) (plan, error) {
 		return plan{}, fmt.Errorf("unexpected argument %q: all settings are flags, see --help", flags.Arg(0))
 	}
 	if *quick {
-		p.length, p.batch, p.shakes, p.runs, *calls = 300*time.Millisecond, 200, 100, 2, "100"
+		p.length, p.batch, p.shakes, p.runs, p.table, *calls = 300*time.Millisecond, 200, 100, 2, 10_000, "100"
 		p.idle, p.cycles = min(p.idle, 1000), min(p.cycles, 2000)
 	}
 	if p.idle < 0 || p.cycles < 0 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/weir-media/weir/fastpath"
 )
 
 const (
@@ -24,8 +26,9 @@ type line struct {
 	subject subject
 	secured secured
 	rig     *rig
-	daemon  *daemon // nil without a proxy
-	ends    *ends   // nil without a proxy
+	daemon  *daemon         // nil without a proxy
+	ends    *ends           // nil without a proxy
+	plane   *fastpath.Plane // where flows are installed without a proxy
 }
 
 // newLine starts the subject, sets up calls and makes both ends of each known to the proxy.
@@ -53,25 +56,41 @@ func newLine(ctx context.Context, s subject, calls int, keyed secured) (l *line,
 
 // bare has the floor program in the place of a proxy.
 func (l *line) bare(calls int) error {
-	from, err := l.rig.caller.Device("proxy")
+	streams, err := l.rig.bareStreams(calls)
 	if err != nil {
 		return err
-	}
-	to, err := l.rig.proxy.Device("caller")
-	if err != nil {
-		return err
-	}
-	var streams []stream
-	for i, c := range newCalls("floor", calls) {
-		streams = append(streams, stream{
-			srcMAC: from.HardwareAddr, dstMAC: to.HardwareAddr, ssrc: uint32(i + 1),
-			src: c.caller, dst: netip.AddrPortFrom(proxyToCaller, c.caller.Port()),
-		})
 	}
 	if err := l.rig.load(streams, secured{}, nil); err != nil {
 		return err
 	}
 	return l.rig.attach(l.rig.proxy, "caller", l.rig.bpf.BareRedirect)
+}
+
+// portsOf is how many calls share a local address where no proxy deals out the ports.
+const portsOf = 50000
+
+// bareStreams are those of callers who need no proxy to know where to send.
+func (r *rig) bareStreams(n int) ([]stream, error) {
+	from, err := r.caller.Device("proxy")
+	if err != nil {
+		return nil, err
+	}
+	to, err := r.proxy.Device("caller")
+	if err != nil {
+		return nil, err
+	}
+	streams := make([]stream, n)
+	for i := range streams {
+		port, local := uint16(10000+i%portsOf), proxyToCaller
+		if i >= portsOf {
+			local = secondToCaller
+		}
+		streams[i] = stream{
+			srcMAC: from.HardwareAddr, dstMAC: to.HardwareAddr, ssrc: uint32(i + 1),
+			src: netip.AddrPortFrom(callerAddr, port), dst: netip.AddrPortFrom(local, port),
+		}
+	}
+	return streams, nil
 }
 
 func (l *line) proxied(ctx context.Context, n int) (err error) {
@@ -166,6 +185,9 @@ func (l *line) Close() error {
 	}
 	if l.daemon != nil {
 		errs = append(errs, l.daemon.Close())
+	}
+	if l.plane != nil {
+		errs = append(errs, l.plane.Close())
 	}
 	return errors.Join(append(errs, l.rig.Close())...)
 }

@@ -10,15 +10,17 @@ import (
 
 // report is all that one benchmark found. Its JSON form is what --json prints.
 type report struct {
-	Machine    facts    `json:"machine"`
-	Relay      []result `json:"relay"`      // nanoseconds per packet
-	Secure     []result `json:"secure"`     // nanoseconds per packet, SRTP on one side
-	Signalling []result `json:"signalling"` // offers with their answers per second
-	Delay      []delay  `json:"delay"`      // until an offer is answered
-	Memory     []memory `json:"memory"`     // of calls without packets
-	Churn      []churn  `json:"churn"`      // what is left of many calls
-	Handshakes []result `json:"handshakes"` // per second of the proxy's CPU time
-	Floods     []flood  `json:"floods"`     // bad packets, with a call in progress
+	Machine    facts       `json:"machine"`
+	Relay      []result    `json:"relay"`  // nanoseconds per packet
+	Kernel     []kernelRow `json:"kernel"` // nanoseconds per packet, by flows that are installed without a proxy
+	Table      *tableRates `json:"table,omitempty"`
+	Secure     []result    `json:"secure"`     // nanoseconds per packet, SRTP on one side
+	Signalling []result    `json:"signalling"` // offers with their answers per second
+	Delay      []delay     `json:"delay"`      // until an offer is answered
+	Memory     []memory    `json:"memory"`     // of calls without packets
+	Churn      []churn     `json:"churn"`      // what is left of many calls
+	Handshakes []result    `json:"handshakes"` // per second of the proxy's CPU time
+	Floods     []flood     `json:"floods"`     // bad packets, with a call in progress
 }
 
 // result is the outcome of the runs of one subject.
@@ -147,6 +149,9 @@ func (r *report) problems() (n int) {
 	for _, f := range r.Floods {
 		n += count(f.Problem != "")
 	}
+	for i := range r.Kernel {
+		n += count(!r.Kernel[i].measured())
+	}
 	for _, m := range r.Memory {
 		n += count(m.Problem != "")
 	}
@@ -173,6 +178,7 @@ func (r *report) print(w io.Writer) {
 				a.Min, a.Median, a.Max, ratio(a.ToFloor), ratio(a.ToPeer), a.Lost)
 		})
 	}
+	r.printKernel(w)
 	if len(r.Secure) > 0 {
 		fmt.Fprintln(w, "\nOne packet that is encrypted or decrypted on the way, in ns, likewise; own is the CPU time of the proxy alone:")
 		table(w, "calls\trelay\tmin\tmedian\tmax\town\tx rtpengine's time\tlost", r.Secure, func(a *result) string {

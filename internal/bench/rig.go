@@ -20,6 +20,11 @@ var (
 	proxyToCaller = netip.MustParseAddr("10.88.1.1")
 	proxyToCallee = netip.MustParseAddr("10.88.2.1")
 	calleeAddr    = netip.MustParseAddr("10.88.2.2")
+
+	// For more ports than one address has, and for calls between address families.
+	secondToCaller = netip.MustParseAddr("10.88.1.3")
+	proxyToCallee6 = netip.MustParseAddr("fd88:2::1")
+	calleeAddr6    = netip.MustParseAddr("fd88:2::2")
 )
 
 // window is the most packets a rig has under way. A veth ring holds 256; less leaves room in the socket buffers.
@@ -34,6 +39,8 @@ type rig struct {
 	source *ebpf.Program // of packets
 	frame  []byte        // what the generator starts from
 	series *series       // nil: the generator makes its packets itself
+	copies int           // that reach the callee of each packet; 0 means one
+	longer int           // bytes that the proxy adds to a packet
 	links  []link.Link   // kept, as a collected link detaches its program
 }
 
@@ -52,15 +59,21 @@ func newRig() (r *rig, err error) {
 			return nil, err
 		}
 	}
-	end := func(h *netrig.Host, device string, addr netip.Addr) netrig.End {
-		return netrig.End{
-			Host: h, Device: device, Addrs: []netip.Prefix{netip.PrefixFrom(addr, 24)}, GRO: true, Neighbours: true,
+	end := func(h *netrig.Host, device string, addrs ...netip.Addr) netrig.End {
+		e := netrig.End{Host: h, Device: device, GRO: true, Neighbours: true}
+		for _, a := range addrs {
+			bits := 24
+			if a.Is6() {
+				bits = 64
+			}
+			e.Addrs = append(e.Addrs, netip.PrefixFrom(a, bits))
 		}
+		return e
 	}
-	if err = r.net.Link(end(r.caller, "proxy", callerAddr), end(r.proxy, "caller", proxyToCaller)); err != nil {
+	if err = r.net.Link(end(r.caller, "proxy", callerAddr), end(r.proxy, "caller", proxyToCaller, secondToCaller)); err != nil {
 		return nil, err
 	}
-	err = r.net.Link(end(r.proxy, "callee", proxyToCallee), end(r.callee, "proxy", calleeAddr))
+	err = r.net.Link(end(r.proxy, "callee", proxyToCallee, proxyToCallee6), end(r.callee, "proxy", calleeAddr, calleeAddr6))
 	return r, err
 }
 
@@ -89,7 +102,8 @@ func (r *rig) load(streams []stream, s secured, callers []*party) error {
 		rigVarCallerIndex: uint32(out.Index),
 		rigVarCalleeIndex: uint32(onward.Index),
 		rigVarPreparedLen: uint32(s.callerFrame()),
-		rigVarSunkLen:     uint32(s.calleeFrame()),
+		rigVarSunkLen:     uint32(s.calleeFrame() + r.longer),
+		rigVarCopies:      uint32(max(1, r.copies)),
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err
@@ -120,6 +134,22 @@ func (r *rig) attach(host *netrig.Host, device string, prog *ebpf.Program) error
 			return err
 		}
 		l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: dev.Index, Flags: link.XDPDriverMode})
+		if err != nil {
+			return fmt.Errorf("attach to %s: %w", device, err)
+		}
+		r.links = append(r.links, l)
+		return nil
+	})
+}
+
+// attachTC is attach for the tc hook.
+func (r *rig) attachTC(host *netrig.Host, device string, prog *ebpf.Program) error {
+	return host.Do(func() error {
+		dev, err := net.InterfaceByName(device)
+		if err != nil {
+			return err
+		}
+		l, err := link.AttachTCX(link.TCXOptions{Program: prog, Interface: dev.Index, Attach: ebpf.AttachTCXIngress})
 		if err != nil {
 			return fmt.Errorf("attach to %s: %w", device, err)
 		}

@@ -32,22 +32,25 @@ type rigSlot struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	rigMapFlows         = "flows"
-	rigMapSeries        = "series"
-	rigProgBareRedirect = "bare_redirect"
-	rigProgGenerate     = "generate"
-	rigProgReplay       = "replay"
-	rigProgSink         = "sink"
-	rigVarCalleeIndex   = "callee_index"
-	rigVarCallerIndex   = "caller_index"
-	rigVarCalls         = "calls"
-	rigVarFirst         = "first"
-	rigVarNext          = "next"
-	rigVarPreparedLen   = "prepared_len"
-	rigVarSent          = "sent"
-	rigVarSunk          = "sunk"
-	rigVarSunkLen       = "sunk_len"
-	rigVarWindow        = "window"
+	rigMapFlows           = "flows"
+	rigMapSeries          = "series"
+	rigProgBareRedirect   = "bare_redirect"
+	rigProgBareRedirectTc = "bare_redirect_tc"
+	rigProgGenerate       = "generate"
+	rigProgReplay         = "replay"
+	rigProgSink           = "sink"
+	rigVarArrived         = "arrived"
+	rigVarCalleeIndex     = "callee_index"
+	rigVarCallerIndex     = "caller_index"
+	rigVarCalls           = "calls"
+	rigVarCopies          = "copies"
+	rigVarFirst           = "first"
+	rigVarNext            = "next"
+	rigVarPreparedLen     = "prepared_len"
+	rigVarSent            = "sent"
+	rigVarSunk            = "sunk"
+	rigVarSunkLen         = "sunk_len"
+	rigVarWindow          = "window"
 )
 
 // loadRig returns the embedded CollectionSpec for rig.
@@ -92,10 +95,11 @@ type rigSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type rigProgramSpecs struct {
-	BareRedirect *ebpf.ProgramSpec `ebpf:"bare_redirect"`
-	Generate     *ebpf.ProgramSpec `ebpf:"generate"`
-	Replay       *ebpf.ProgramSpec `ebpf:"replay"`
-	Sink         *ebpf.ProgramSpec `ebpf:"sink"`
+	BareRedirect   *ebpf.ProgramSpec `ebpf:"bare_redirect"`
+	BareRedirectTc *ebpf.ProgramSpec `ebpf:"bare_redirect_tc"`
+	Generate       *ebpf.ProgramSpec `ebpf:"generate"`
+	Replay         *ebpf.ProgramSpec `ebpf:"replay"`
+	Sink           *ebpf.ProgramSpec `ebpf:"sink"`
 }
 
 // rigMapSpecs contains maps before they are loaded into the kernel.
@@ -110,9 +114,11 @@ type rigMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type rigVariableSpecs struct {
+	Arrived     *ebpf.VariableSpec `ebpf:"arrived"`
 	CalleeIndex *ebpf.VariableSpec `ebpf:"callee_index"`
 	CallerIndex *ebpf.VariableSpec `ebpf:"caller_index"`
 	Calls       *ebpf.VariableSpec `ebpf:"calls"`
+	Copies      *ebpf.VariableSpec `ebpf:"copies"`
 	First       *ebpf.VariableSpec `ebpf:"first"`
 	Next        *ebpf.VariableSpec `ebpf:"next"`
 	PreparedLen *ebpf.VariableSpec `ebpf:"prepared_len"`
@@ -157,9 +163,11 @@ func (m *rigMaps) Close() error {
 //
 // It can be passed to loadRigObjects or ebpf.CollectionSpec.LoadAndAssign.
 type rigVariables struct {
+	Arrived     *ebpf.Variable `ebpf:"arrived"`
 	CalleeIndex *ebpf.Variable `ebpf:"callee_index"`
 	CallerIndex *ebpf.Variable `ebpf:"caller_index"`
 	Calls       *ebpf.Variable `ebpf:"calls"`
+	Copies      *ebpf.Variable `ebpf:"copies"`
 	First       *ebpf.Variable `ebpf:"first"`
 	Next        *ebpf.Variable `ebpf:"next"`
 	PreparedLen *ebpf.Variable `ebpf:"prepared_len"`
@@ -173,15 +181,17 @@ type rigVariables struct {
 //
 // It can be passed to loadRigObjects or ebpf.CollectionSpec.LoadAndAssign.
 type rigPrograms struct {
-	BareRedirect *ebpf.Program `ebpf:"bare_redirect"`
-	Generate     *ebpf.Program `ebpf:"generate"`
-	Replay       *ebpf.Program `ebpf:"replay"`
-	Sink         *ebpf.Program `ebpf:"sink"`
+	BareRedirect   *ebpf.Program `ebpf:"bare_redirect"`
+	BareRedirectTc *ebpf.Program `ebpf:"bare_redirect_tc"`
+	Generate       *ebpf.Program `ebpf:"generate"`
+	Replay         *ebpf.Program `ebpf:"replay"`
+	Sink           *ebpf.Program `ebpf:"sink"`
 }
 
 func (p *rigPrograms) Close() error {
 	return _RigClose(
 		p.BareRedirect,
+		p.BareRedirectTc,
 		p.Generate,
 		p.Replay,
 		p.Sink,

@@ -89,7 +89,7 @@ func (h *Host) close() error {
 			cmd.Process.Wait()
 		}
 	}
-	return errors.Join(h.ns.Close(), netns.DeleteNamed(h.name))
+	return errors.Join(h.ns.Close(), unname(h.name))
 }
 
 // onOwnThread runs fn on a thread that ends afterwards, so that no other goroutine meets its namespace.

@@ -54,6 +54,11 @@ func remove(name string) error {
 			return fmt.Errorf("end process %d of %s: %w", pid, name, err)
 		}
 	}
+	return unname(name)
+}
+
+// unname gives the name of a namespace back.
+func unname(name string) error {
 	err := netns.DeleteNamed(name)
 	if errors.Is(err, unix.EINVAL) { // a name that was never mounted
 		err = os.Remove(filepath.Join(namesDir, name))

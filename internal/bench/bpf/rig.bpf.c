@@ -50,12 +50,14 @@ const volatile __u32 calls;        // callers in use
 const volatile __u32 window;       // most packets under way
 const volatile __u32 prepared_len = FRAME_LEN; // of the frames of replay
 const volatile __u32 sunk_len = FRAME_LEN;     // of the frames that reach the callee
+const volatile __u32 copies = 1; // that reach the callee of each packet
 const volatile __u32 caller_index; // the caller's device in the caller's host
 const volatile __u32 callee_index; // the device towards the callee in the proxy's host
 
 // Packets started and ended. Everything runs on one CPU, so plain additions do.
 __u64 sent, sunk;
 __u32 next;
+__u32 arrived; // copies of the packet that is on its way
 __u32 first; // slot of the first frame of a run
 
 // Sends the next packet of the next caller. While the window is full the frame is dropped: the test run calls again.
@@ -125,6 +127,9 @@ int sink(struct xdp_md *ctx)
 {
 	if (ctx->data_end - ctx->data != sunk_len)
 		return XDP_PASS;
+	if (++arrived < copies)
+		return XDP_DROP;
+	arrived = 0;
 	sunk++;
 	return XDP_DROP;
 }
@@ -132,6 +137,13 @@ int sink(struct xdp_md *ctx)
 // The floor: moves packets to the callee and looks at nothing.
 SEC("xdp")
 int bare_redirect(struct xdp_md *ctx)
+{
+	return bpf_redirect(callee_index, 0);
+}
+
+// The floor of tc.
+SEC("tc")
+int bare_redirect_tc(struct __sk_buff *ctx)
 {
 	return bpf_redirect(callee_index, 0);
 }
