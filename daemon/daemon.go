@@ -226,16 +226,15 @@ func (d *Daemon) Run(ctx context.Context) error {
 		}
 		defer os.Remove(d.opts.PIDFile)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
 		select {
 		case <-d.end:
-			cancel()
+			return context.Canceled // which ends the others
 		case <-ctx.Done():
+			return nil
 		}
-	}()
-	group, ctx := errgroup.WithContext(ctx)
+	})
 	group.Go(func() error { d.disp.Run(ctx); return nil })
 	group.Go(func() error { d.load.run(ctx, d.plane); return nil })
 	group.Go(func() error { d.watchDrain(ctx); return nil })

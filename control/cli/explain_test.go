@@ -208,6 +208,7 @@ func (forgetful) Serves(netip.Addr) (bool, string)                       { retur
 func (forgetful) Install(fastpath.Flow) error                            { return nil }
 func (forgetful) Remove(netip.AddrPort) (c fastpath.Counters, err error) { return c, nil }
 func (forgetful) Walk(func(netip.AddrPort, fastpath.Counters)) error     { return nil }
+func (forgetful) Tap(func(fastpath.TappedPacket)) error                  { return nil }
 func (forgetful) Adopt(fastpath.Flow) (c fastpath.Counters, adopted bool, err error) {
 	return c, false, nil
 }

@@ -62,7 +62,7 @@ func peerFamilies() []family {
 		{name: "rtpengine_call_duration2_total", kind: counter, help: "The same squared.",
 			read: func(s *counts.Snapshot, out emit) { out(s.Calls.Past.SquaredSeconds) }},
 		number("rtpengine_packets_lost", "Gaps in the sequence numbers of RTP received.", func(s *counts.Snapshot) uint64 { return s.Media.Lost }),
-		{name: "rtpengine_requests_total", kind: counter, help: "ng requests by client and command.", labels: requestLabels(),
+		{name: "rtpengine_requests_total", kind: counter, help: "ng requests by client and command. Of 100 clients and more only the commands that each has used are there.", labels: requestLabels(),
 			read: func(s *counts.Snapshot, out emit) {
 				eachRequest(s, func(client, command string, r counts.Requests) { out(float64(r.Count), client, command) })
 			}},
@@ -83,11 +83,16 @@ func requestLabels() []label {
 	return []label{boundedBy("proxy", "addresses of control clients, 1,000 at most"), boundedBy("request", "ng commands")}
 }
 
+// manyClients is from how many clients on commands that a client has not used are left out: most use four.
+const manyClients = 100
+
 // eachRequest walks all clients and all commands.
 func eachRequest(s *counts.Snapshot, fn func(client, command string, r counts.Requests)) {
 	for i := range s.Clients {
 		for _, command := range s.Commands {
-			fn(s.Clients[i].Address, command, s.Clients[i].Requests[command])
+			if r := s.Clients[i].Requests[command]; r.Count > 0 || len(s.Clients) < manyClients {
+				fn(s.Clients[i].Address, command, r)
+			}
 		}
 	}
 }

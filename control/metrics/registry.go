@@ -35,7 +35,7 @@ func NewRegistry(take func() *counts.Snapshot) *prometheus.Registry {
 		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.names(), nil))
 	}
 	c.took = prometheus.NewDesc("weir_snapshot_seconds", snapshotHelp, nil, nil)
-	r := prometheus.NewPedanticRegistry()
+	r := prometheus.NewRegistry()
 	r.MustRegister(c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
