@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,26 @@ func TestLoadRefusesCalls(t *testing.T) {
 		if err := l.admit(&c.s); !errors.Is(err, c.want) || err != nil && !errors.Is(err, call.ErrSessionLimit) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
+	}
+}
+
+// TestLimitsChangeWhileCallsCome would not end if a change held what a new call waits for.
+func TestLimitsChangeWhileCallsCome(t *testing.T) {
+	r := start(t, "", "--max-load=1000000")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 200 {
+			_ = r.tuner.Change(func(s *cli.Settings) { s.Limits.Timeout = time.Duration(60+i) * time.Second })
+		}
+	}()
+	for i := range 200 {
+		r.offer(t, strconv.Itoa(i))
+	}
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("a change of the limits does not end")
 	}
 }
 

@@ -66,7 +66,7 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	d.finish = sync.OnceFunc(func() { close(d.end) })
 	d.book.setLevels(settings.LogLevels)
 	d.log = d.book.logger("core")
-	d.tuner = &tuner{start: settings, now: settings, put: d.tune}
+	d.tuner = newTuner(settings, d.tune)
 	defer func() {
 		if err != nil {
 			d.close()

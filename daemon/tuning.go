@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/spf13/pflag"
 
@@ -81,17 +82,21 @@ func (o *Options) settings() cli.Settings {
 
 // tuner keeps the settings that may change. It is safe for concurrent use.
 type tuner struct {
-	mu         sync.Mutex
-	start, now cli.Settings
-	put        func(before, now *cli.Settings) error // puts a change into force
+	mu    sync.Mutex // serializes changes
+	start cli.Settings
+	// now is read without the lock: who admits calls holds one that a change waits for.
+	now atomic.Pointer[cli.Settings]
+	put func(before, now *cli.Settings) error // puts a change into force
+}
+
+func newTuner(s cli.Settings, put func(before, now *cli.Settings) error) *tuner {
+	t := &tuner{start: s, put: put}
+	t.now.Store(&s)
+	return t
 }
 
 // Settings implements cli.Tuner.
-func (t *tuner) Settings() cli.Settings {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.now
-}
+func (t *tuner) Settings() cli.Settings { return *t.now.Load() }
 
 // Started implements cli.Tuner.
 func (t *tuner) Started() cli.Settings {
@@ -104,12 +109,13 @@ func (t *tuner) Started() cli.Settings {
 func (t *tuner) Change(edit func(*cli.Settings)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next := t.now
+	before := t.now.Load()
+	next := *before
 	edit(&next)
-	if err := t.put(&t.now, &next); err != nil {
+	if err := t.put(before, &next); err != nil {
 		return err
 	}
-	t.now = next
+	t.now.Store(&next)
 	return nil
 }
 
