@@ -25,16 +25,14 @@ __noinline int ctx_write(ctx_t *ctx, struct work *w)
 
 static __always_inline enum reason ctx_full(ctx_t *ctx, struct work *w, enum hook hook)
 {
-	__be16 type = w->target.ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 	__u32 off = w->target.ipv6 ? IPV6_UDP : IPV4_UDP;
 	enum reason reason;
 
 	if (w->change.strip)
 		return REASON_STRIP; // nothing takes bytes out of the middle and keeps the kernel's sum right
-	if (w->target.ipv6 && !w->pkt.udp_check)
-		return REASON_UDP_CHECKSUM;
-	if (w->target.ipv6 != w->pkt.ipv6 && bpf_skb_change_proto(ctx, type, 0))
-		return REASON_HEADROOM;
+	reason = ctx_bridge(ctx, &w->pkt, &w->target);
+	if (reason != REASON_RELAYED)
+		return reason;
 	// Nothing can fail from here on but in the eyes of the verifier.
 	w->shown = w->pkt;
 	reason = ctx_write(ctx, w);

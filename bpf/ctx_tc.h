@@ -151,13 +151,31 @@ static __always_inline bool ctx_headers(ctx_t *ctx, const struct target *target,
 	return true;
 }
 
+// ctx_bridge makes room for the headers of the target's IP version, where it is another one. When it cannot, nothing was
+// changed.
+static __always_inline enum reason ctx_bridge(ctx_t *ctx, const struct packet *pkt, const struct target *target)
+{
+	if (target->ipv6 == pkt->ipv6)
+		return REASON_RELAYED;
+	if (target->ipv6 && !pkt->udp_check)
+		return REASON_UDP_CHECKSUM;
+	return bpf_skb_change_proto(ctx, target->ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), 0) ? REASON_HEADROOM
+													 : REASON_RELAYED;
+}
+
 // ctx_relay writes new addresses into a packet that stays as it is otherwise. When it cannot, nothing was changed.
-static __always_inline enum reason ctx_relay(ctx_t *ctx, const struct packet *pkt, const struct target *target,
+static __always_inline enum reason ctx_relay(ctx_t *ctx, struct packet *pkt, const struct target *target,
 					     const struct hop *hop, const struct sums *sums, enum hook hook)
 {
+	enum reason reason = ctx_bridge(ctx, pkt, target);
+	bool bridged = target->ipv6 != pkt->ipv6;
+
+	if (reason != REASON_RELAYED)
+		return reason;
+	pkt->ipv6 = target->ipv6; // that is where the checksum is now
 	if (!ctx_checksum(ctx, pkt, sums))
 		return REASON_CHECKSUM;
-	if (pkt->ipv6)
+	if (pkt->ipv6 || bridged)
 		return ctx_headers(ctx, target, hop, pkt->udp_len) ? REASON_RELAYED : REASON_TRUNCATED;
 	// An IPv4 header always sums to the same, thanks to its own checksum.
 	return rewrite_ipv4(ctx_data(ctx), ctx_end(ctx), target, hop) ? REASON_RELAYED : REASON_TRUNCATED;

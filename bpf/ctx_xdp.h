@@ -101,8 +101,8 @@ static __always_inline int ctx_checksum_local(ctx_t *ctx, const struct packet *p
 		return csum_change(pkt->udp_check, sums->addrs_in + sums->ports_in,
 				   (__u64)sums->addrs_out + sums->ports_out + sums->pseudo + sums->inner);
 	if (pkt->udp_check && hook == HOOK_XDP_GENERIC)
-		// A length that changes moves the UDP header away from where the device expects it.
-		return sums->pseudo ? -1 : csum_fold((__u64)sums->addrs_out + rest);
+		// The device would look for a header that moves where it was.
+		return sums->moves ? -1 : csum_fold((__u64)sums->addrs_out + rest + sums->pseudo);
 	// The field itself is in the sum, and equal to the pseudo header: it stands for it.
 	if (pkt->udp_check)
 		whole = 0;
@@ -125,16 +125,39 @@ static __always_inline int ctx_checksum(ctx_t *ctx, const struct packet *pkt, co
 			   (__u64)sums->addrs_out + sums->ports_out + sums->pseudo + sums->inner);
 }
 
+// ctx_bridge makes the packet one of the other IP version. When it cannot, nothing was changed.
+static __always_inline enum reason ctx_bridge(ctx_t *ctx, const struct packet *pkt, const struct target *target,
+					      const struct hop *hop, int check)
+{
+	struct udphdr *udp;
+	struct ethhdr *eth;
+
+	if (bpf_xdp_adjust_head(ctx, target->ipv6 ? (int)IPV4_UDP - (int)IPV6_UDP : (int)IPV6_UDP - (int)IPV4_UDP))
+		return REASON_HEADROOM;
+	// Nothing can fail from here on but in the eyes of the verifier.
+	eth = ctx_data(ctx);
+	udp = ctx_data(ctx) + (target->ipv6 ? IPV6_UDP : IPV4_UDP);
+	if ((void *)(udp + 1) > ctx_end(ctx) || !rewrite_ip_anew(eth + 1, ctx_end(ctx), target, pkt->udp_len))
+		return REASON_TRUNCATED;
+	rewrite_ethernet(eth, hop);
+	eth->h_proto = target->ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	rewrite_udp(udp, target);
+	udp->check = check;
+	return REASON_RELAYED;
+}
+
 // ctx_relay writes new addresses into a packet that stays as it is otherwise. When it cannot, nothing was changed.
-static __always_inline enum reason ctx_relay(ctx_t *ctx, const struct packet *pkt, const struct target *target,
+static __always_inline enum reason ctx_relay(ctx_t *ctx, struct packet *pkt, const struct target *target,
 					     const struct hop *hop, const struct sums *sums, enum hook hook)
 {
-	int check = ctx_checksum(ctx, pkt, sums, false, hook);
+	int check = ctx_checksum(ctx, pkt, sums, target->ipv6 && !pkt->ipv6, hook);
 	struct udphdr *udp;
 	bool rewritten;
 
 	if (check < 0)
 		return REASON_CHECKSUM;
+	if (pkt->ipv6 != target->ipv6)
+		return ctx_bridge(ctx, pkt, target, hop, check);
 	udp = ctx_data(ctx) + (pkt->ipv6 ? IPV6_UDP : IPV4_UDP);
 	if ((void *)(udp + 1) > ctx_end(ctx))
 		return REASON_TRUNCATED; // for the verifier: the headers were there before

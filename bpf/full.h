@@ -86,6 +86,8 @@ static __always_inline struct target *full_target(struct flow *flow, const struc
 
 	if (!parse_is_rtcp(pkt) || flow->flags & FLOW_RTCP)
 		return &flow->target;
+	if (!(flow->flags & FLOW_TO_RTCP))
+		return NULL;
 	key.index = TARGET_RTCP;
 	return bpf_map_lookup_elem(&targets, &key);
 }
@@ -109,7 +111,6 @@ __noinline int full_step(ctx_t *ctx, struct work *w, __u32 i)
 	struct target *target;
 	enum reason reason;
 	struct flow *flow;
-	__u32 ip_len;
 
 	if (!w || i >= FLOW_CHAIN)
 		return REASON_NO_ROUTE;
@@ -136,10 +137,8 @@ __noinline int full_step(ctx_t *ctx, struct work *w, __u32 i)
 			return reason;
 		treat_shift(target, &w->pkt);
 	}
-	ip_len = w->pkt.udp_len - w->change.strip;
-	ip_len += target->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	__builtin_memset(&w->hop, 0, sizeof(w->hop));
-	reason = route(ctx, target, ip_len, w->now, &w->hop);
+	reason = route(ctx, target, relay_ip_len(&w->pkt, target, w->change.strip), w->now, &w->hop);
 	if (reason != REASON_RELAYED)
 		return reason;
 	w->target = *target;

@@ -51,6 +51,12 @@ static __always_inline bool relay_admitted(const struct flow *flow, __u8 mpt)
 	return !(flow->flags & FLOW_FILTER) || types >> (mpt & 63) & 1;
 }
 
+// relay_ip_len is how long the IP packet will be when strip bytes of it are taken out.
+static __always_inline __u32 relay_ip_len(const struct packet *pkt, const struct target *target, __u32 strip)
+{
+	return pkt->udp_len - strip + (target->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+}
+
 static __always_inline int relay(ctx_t *ctx, enum hook hook)
 {
 	struct packet pkt = {};
@@ -83,6 +89,8 @@ static __always_inline int relay(ctx_t *ctx, enum hook hook)
 		return relay_stage(ctx, hook, STAGE_FULL);
 	if (flow->action == FLOW_FAN)
 		return relay_stage(ctx, hook, STAGE_FAN);
+	if (flow->action == FLOW_SECURE)
+		return relay_stage(ctx, hook, STAGE_SECURE);
 	if (flow->action != FLOW_RELAY)
 		return relay_up(hook, REASON_ACTION);
 	rtcp = parse_is_rtcp(&pkt);
@@ -92,7 +100,7 @@ static __always_inline int relay(ctx_t *ctx, enum hook hook)
 		return relay_up(hook, REASON_PAYLOAD_TYPE);
 
 	now = bpf_ktime_get_ns();
-	reason = route(ctx, &flow->target, pkt.ip_len, now, &hop);
+	reason = route(ctx, &flow->target, relay_ip_len(&pkt, &flow->target, 0), now, &hop);
 	if (reason != REASON_RELAYED)
 		return relay_up(hook, reason);
 	if (hop.tag || hop.port & PORT_LOCAL)

@@ -19,9 +19,10 @@
 
 // What is done with the packets of a flow. A program that does not know the action passes them up.
 enum flow_action {
-	FLOW_RELAY = 1, // new addresses, to one receiver
-	FLOW_FULL = 2,  // whatever else can be done for one receiver
-	FLOW_FAN = 3,   // to several receivers
+	FLOW_RELAY = 1,  // new addresses, to one receiver
+	FLOW_FULL = 2,   // whatever else can be done for one receiver
+	FLOW_FAN = 3,    // to several receivers
+	FLOW_SECURE = 4, // out of SRTP, into SRTP or both, to one receiver
 };
 
 enum flow_flag {
@@ -29,7 +30,7 @@ enum flow_flag {
 	FLOW_FILTER = 1 << 1,       // only the payload types of the bitmap are relayed
 	FLOW_RTCP = 1 << 2,         // the port is for RTCP alone
 
-	// The rest is for FLOW_FULL and FLOW_FAN.
+	// The rest is for FLOW_FULL and FLOW_FAN, but for what is about RTCP.
 	FLOW_BLOCK_MEDIA = 1 << 3,  // packets that are no events end here
 	FLOW_SILENCE = 1 << 4,      // their payload becomes silence, or they end here where there is none
 	FLOW_BLOCK_EVENTS = 1 << 5, // telephone events end here (RFC 4733)
@@ -37,6 +38,7 @@ enum flow_flag {
 	FLOW_TAP = 1 << 7,          // userspace gets copies of all packets
 	FLOW_TAP_RTCP = 1 << 8,     // of RTCP
 	FLOW_TAP_EVENTS = 1 << 9,   // of telephone events
+	FLOW_TO_RTCP = 1 << 10,     // there is a TARGET_RTCP
 };
 
 // Where a program runs.
@@ -50,6 +52,7 @@ enum hook {
 enum stage {
 	STAGE_FULL,
 	STAGE_FAN, // tc alone
+	STAGE_SECURE,
 	STAGE_COUNT,
 };
 
@@ -164,7 +167,8 @@ struct flow {
 	__u8 clock_types[FLOW_CLOCKS];
 	__u8 silence_types[FLOW_SILENCES];
 	__u8 silence_octets[FLOW_SILENCES]; // 0: none
-	__u64 reserved[3];
+	__u32 open, seal; // FLOW_SECURE: ciphers; 0: none
+	__u64 unauthenticated, replayed;
 };
 
 // A copy of a packet for userspace, in one of two sizes.

@@ -37,6 +37,8 @@ type Daemon struct {
 	started time.Time
 
 	fast       *fastpath.Plane
+	steering   *fastpath.Steering // nil: noSteering says why
+	noSteering string
 	plane      *media.Plane
 	interfaces []media.Interface
 	calls      *call.Manager
@@ -130,12 +132,29 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 	if err != nil {
 		return err
 	}
-	d.plane, err = media.New(media.Config{
+	cfg := media.Config{
 		Interfaces: interfaces, Quarantine: quarantine(d.opts.Quarantine), Workers: d.opts.Workers, FastPath: d.fast, Log: d.log,
 		Handshakes:   handshakes,
 		RTCPInterval: d.opts.Quality.interval(), Measure: d.opts.Quality.Measure, MOS: mos,
-	})
+		Unfiltered: d.opts.IO == ioShared,
+	}
+	if d.openSteering(addrs); d.steering != nil {
+		cfg.Steering = d.steering
+	}
+	d.plane, err = media.New(cfg)
 	return err
+}
+
+// openSteering lets the userspace plane share sockets, unless the operator or the machine does not.
+func (d *Daemon) openSteering(addrs []netip.Addr) {
+	if d.opts.IO == ioSockets {
+		d.noSteering = "demanded by configuration"
+		return
+	}
+	var err error
+	if d.steering, err = fastpath.OpenSteering(addrs); err != nil {
+		d.noSteering = err.Error()
+	}
 }
 
 // quarantine says "none" in the words of the media plane, to which 0 is its own default.
@@ -275,6 +294,9 @@ func (d *Daemon) close() {
 	if d.plane != nil {
 		errs = append(errs, d.plane.Close())
 	}
+	if d.steering != nil {
+		errs = append(errs, d.steering.Close())
+	}
 	if d.fast != nil {
 		errs = append(errs, d.fast.Close())
 	}
@@ -298,6 +320,13 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	for _, e := range d.engines() {
 		fmt.Fprintf(out, "kernel  %-10s %s: %s\n", e.Interface, e.Engine, e.Reason)
 	}
+	io := d.userspaceIO()
+	fmt.Fprintf(out, "userspace          %s: %s\n", io.Engine, io.Reason)
+	plane, srtp := "userspace", d.srtp()
+	if srtp.Kernel {
+		plane = "kernel"
+	}
+	fmt.Fprintf(out, "%-7s %-10s %s\n", plane, "SRTP", srtp.Reason)
 	for _, w := range d.ways {
 		fmt.Fprintf(out, "control %-10s %s\n", w.kind, w.name)
 	}

@@ -65,6 +65,7 @@ type Options struct {
 	DrainDeadline int // s
 
 	FastPath   string
+	IO         string
 	Table      int
 	NoFallback bool
 
@@ -114,6 +115,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.IntVarP(&o.PortMax, "port-max", "M", media.DefaultPortMax, "highest media port")
 	fs.IntVar(&o.Quarantine, "port-quarantine", int(media.DefaultQuarantine.Seconds()), "seconds a freed media port rests before it is used again")
 	fs.StringVar(&o.FastPath, "fast-path", string(fastpath.Auto), "engine of the kernel plane: auto, xdp, tc, xdp-generic or none")
+	fs.StringVar(&o.IO, "userspace-io", ioAuto, "how media packets are received and sent that are not relayed in the kernel: auto, shared (few sockets for all ports, whole frames; even past a firewall) or sockets (one for each port)")
 	fs.IntVarP(&o.Table, "table", "t", 0, "rtpengine's forwarding table; a negative number means userspace only")
 	fs.BoolVarP(&o.NoFallback, "no-fallback", "F", false, "refuse to start where the kernel plane cannot be used")
 	fs.StringVar(&o.Learning, "endpoint-learning", "heuristic", "how a party's address is learnt: heuristic, delayed, immediate or off")
@@ -300,6 +302,9 @@ func (o *Options) check() error {
 	if _, err := o.mode(); err != nil {
 		return err
 	}
+	if o.IO != ioAuto && o.IO != ioShared && o.IO != ioSockets {
+		return fmt.Errorf("--userspace-io %q is none of auto, shared, sockets", o.IO)
+	}
 	if o.Foreign != foreignRefuse && o.Foreign != foreignRelay {
 		return fmt.Errorf("--foreign-sources %q is neither refuse nor relay", o.Foreign)
 	}
@@ -334,6 +339,13 @@ func (o *Options) check() error {
 const (
 	foreignRefuse = "refuse"
 	foreignRelay  = "relay"
+)
+
+// The values of --userspace-io.
+const (
+	ioAuto    = "auto"
+	ioShared  = "shared"
+	ioSockets = "sockets"
 )
 
 // mode returns the engines the fast path may use.

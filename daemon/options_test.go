@@ -160,6 +160,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"a value that is no number", "[weir]\ntimeout = soon\n", nil, "line 2"},
 		{"an empty port range", "", []string{"-m", "5000", "-M", "4000"}, "--port-min"},
 		{"an unknown engine", "", []string{"--fast-path=warp"}, "xdp-generic"},
+		{"an unknown way to send and receive", "", []string{"--userspace-io=warp"}, "sockets"},
 		{"an unknown learning mode", "", []string{"--endpoint-learning=guess"}, "heuristic"},
 		{"TLS without a certificate", "", []string{"--listen-https=8443"}, "--https-cert"},
 		{"a TOS too large", "", []string{"--tos=256"}, "255"},

@@ -25,6 +25,28 @@ func (d *Daemon) engines() []cli.Engine {
 	return all
 }
 
+// userspaceIO tells how the userspace plane receives and sends, and why.
+func (d *Daemon) userspaceIO() cli.UserspaceIO {
+	switch e := d.plane.Engine(); {
+	case e.Shared && e.Reason == "":
+		return cli.UserspaceIO{Engine: ioShared, Reason: "packets of all calls are received and sent together"}
+	case e.Shared:
+		return cli.UserspaceIO{Engine: ioShared, Reason: "packets are sent by sockets: " + e.Reason}
+	case d.noSteering != "":
+		return cli.UserspaceIO{Engine: ioSockets, Reason: d.noSteering}
+	default:
+		return cli.UserspaceIO{Engine: ioSockets, Reason: e.Reason}
+	}
+}
+
+// srtp tells where SRTP is turned.
+func (d *Daemon) srtp() cli.SRTP {
+	if ok, why := d.fast.Secures(); !ok {
+		return cli.SRTP{Reason: why}
+	}
+	return cli.SRTP{Kernel: true, Reason: "AES_CM_128, AES_192_CM and AES_256_CM with HMAC_SHA1; other suites are for userspace"}
+}
+
 // Calls returns the owner of all calls.
 func (d *Daemon) Calls() *call.Manager { return d.calls }
 
@@ -34,7 +56,8 @@ func (d *Daemon) Status() cli.Status {
 	st := cli.Status{
 		Version: d.version, PID: os.Getpid(), Started: d.started, UptimeSeconds: int64(time.Since(d.started).Seconds()),
 		Goroutines: runtime.NumGoroutine(),
-		Engines:    d.engines(),
+		Engines:    d.engines(), IO: d.userspaceIO(),
+		SRTP: d.srtp(),
 		Calls: cli.CallCounts{
 			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected, Faults: cs.Faults,
 			EndedBy: make(map[string]uint64),

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/crypto/elliptic"
 	"github.com/pion/logging"
 )
 
@@ -15,6 +16,8 @@ import (
 type attempt struct {
 	role Role
 	pipe *pipe
+	// hello is what the handshake of a passive side begins with.
+	hello []byte
 	// cancel ends the handshake. The cause is what it fails with.
 	cancel context.CancelCauseFunc
 	// leave gives back the place in the pool. It does so once.
@@ -48,7 +51,7 @@ func (a *attempt) handshake(ctx context.Context, cfg *Config, verify func(der []
 	_ = conn.Close()
 	switch cause := context.Cause(ctx); {
 	case err == nil:
-		return a.finish(conn, unread, flight, next)
+		return a.finish(conn, cfg.Pool.reader(), unread, flight, next)
 	case cause != nil:
 		return result{}, cause
 	}
@@ -75,6 +78,7 @@ func (a *attempt) open(cfg *Config, verify func(der []byte) error) (*dtls.Conn, 
 		dtls.WithVerifyPeerCertificate(verifyFirst),
 		dtls.WithFlightInterval(cfg.Retransmit),
 		dtls.WithMTU(cfg.MTU - fragmentHeaders),
+		dtls.WithEllipticCurves(a.curves()...),
 		dtls.WithLoggerFactory(silent{}),
 	}
 	if a.role == Active {
@@ -93,7 +97,17 @@ func (a *attempt) open(cfg *Config, verify func(der []byte) error) (*dtls.Conn, 
 	return dtls.ServerWithOptions(a.pipe, peer{}, server...)
 }
 
-func (a *attempt) finish(conn *dtls.Conn, unread, flight [][]byte, next uint64) (result, error) {
+// curves are those for the exchange of keys, in order of preference. X25519 takes about twice the time of P-256 here, for which
+// there is assembly code, and a server of the library takes what its client likes best: so it has no choice if the client can
+// do with P-256.
+func (a *attempt) curves() []elliptic.Curve {
+	if a.role == Passive && offersP256(a.hello) {
+		return []elliptic.Curve{elliptic.P256}
+	}
+	return []elliptic.Curve{elliptic.P256, elliptic.X25519, elliptic.P384}
+}
+
+func (a *attempt) finish(conn *dtls.Conn, read *states, unread, flight [][]byte, next uint64) (result, error) {
 	state, ok := conn.ConnectionState()
 	if !ok || len(state.PeerCertificates) == 0 {
 		return result{}, errors.New("handshake ended without a state")
@@ -107,7 +121,7 @@ func (a *attempt) finish(conn *dtls.Conn, unread, flight [][]byte, next uint64) 
 	if err != nil {
 		return result{}, fmt.Errorf("export keys: %w", err)
 	}
-	secrets, seen, err := secretsOf(&state)
+	secrets, seen, err := secretsOf(&state, read)
 	if err != nil {
 		return result{}, err
 	}

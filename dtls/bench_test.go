@@ -47,6 +47,7 @@ func BenchmarkHandshake(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 			b.ReportAllocs()
+			c.active.Pool, c.passive.Pool = NewPool(1), NewPool(1)
 			for b.Loop() {
 				x, y := shake(b, c.active, c.passive)
 				x.Close()

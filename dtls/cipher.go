@@ -1,11 +1,9 @@
 package dtls
 
 import (
-	"bytes"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/gob"
 	"fmt"
 	"hash"
 
@@ -88,19 +86,13 @@ func (s *secrets) cipher() (recordCipher, error) {
 
 // secretsOf takes the secrets out of a handshake's state, and the number of the next record that the peer has not used
 // yet. The state's exported form is the only public way to them.
-func secretsOf(state *dtls.State) (s secrets, seen uint64, err error) {
+func secretsOf(state *dtls.State, read *states) (s secrets, seen uint64, err error) {
 	encoded, err := state.MarshalBinary()
 	if err != nil {
 		return secrets{}, 0, fmt.Errorf("export the state: %w", err)
 	}
-	var exported struct {
-		MasterSecret              []byte
-		LocalRandom, RemoteRandom [helloRandomSize]byte
-		CipherSuiteID             uint16
-		RemoteSequenceNumber      uint64
-		IsClient                  bool
-	}
-	if err := gob.NewDecoder(bytes.NewReader(encoded)).Decode(&exported); err != nil {
+	exported, err := read.read(encoded)
+	if err != nil {
 		return secrets{}, 0, fmt.Errorf("read the exported state: %w", err)
 	}
 	s = secrets{client: exported.IsClient, clientRandom: exported.RemoteRandom, serverRandom: exported.LocalRandom}

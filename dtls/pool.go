@@ -15,10 +15,20 @@ type Pool struct {
 	limit   int
 	running int
 	waiting list.List // of *Session
+
+	states states
 }
 
 // NewPool makes a pool of at least one handshake.
 func NewPool(limit int) *Pool { return &Pool{limit: max(limit, 1)} }
+
+// reader reads the states of handshakes that have ended.
+func (p *Pool) reader() *states {
+	if p == nil {
+		return nil
+	}
+	return &p.states
+}
 
 // Load tells how many handshakes run and how many wait.
 func (p *Pool) Load() (running, waiting int) {

@@ -1,6 +1,13 @@
 package dtls
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/pion/dtls/v3/pkg/crypto/elliptic"
+	"github.com/pion/dtls/v3/pkg/protocol/extension"
+	"github.com/pion/dtls/v3/pkg/protocol/handshake"
+)
 
 // The wire form of DTLS 1.2 records and handshake messages (RFC 6347, sections 4.1 and 4.2.2), as far as it can be read
 // without keys.
@@ -68,4 +75,22 @@ func helloRandom(datagram []byte) (random [helloRandomSize]byte, ok bool) {
 	}
 	copy(random[:], body[2:])
 	return random, true
+}
+
+// offersP256 tells whether a datagram is a whole ClientHello whose sender can exchange keys on the curve P-256.
+func offersP256(datagram []byte) bool {
+	if message(datagram) != clientHello {
+		return false
+	}
+	r, _, _ := nextRecord(datagram)
+	var hello handshake.MessageClientHello
+	if hello.Unmarshal(r.raw[recordHeaderSize+handshakeHeaderSize:]) != nil {
+		return false // in fragments, perhaps
+	}
+	for _, e := range hello.Extensions {
+		if curves, ok := e.(*extension.SupportedEllipticCurves); ok {
+			return slices.Contains(curves.EllipticCurves, elliptic.P256)
+		}
+	}
+	return false
 }

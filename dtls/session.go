@@ -306,6 +306,9 @@ func (s *Session) start() {
 		context.AfterFunc(ctx, func() { limit.Stop() })
 	})
 	s.attempt = a
+	if len(s.early) > 0 {
+		a.hello = s.early[0]
+	}
 	for _, datagram := range s.early {
 		a.pipe.deliver(datagram)
 	}

@@ -61,8 +61,9 @@ type Flow struct {
 	PayloadTypes [2]uint64
 
 	Treatment
-	Taps   Taps
-	Clocks [MaxClocks]Clock // of payload types that may come; without one there is no jitter
+	Open, Seal Cipher // what the packets are decrypted and encrypted with; 0: nothing
+	Taps       Taps
+	Clocks     [MaxClocks]Clock // of payload types that may come; without one there is no jitter
 
 	// Seq and SSRC are those of the last packet userspace relayed, so that the figures go on across the change of
 	// plane. Seeded is false when there was none.
@@ -100,6 +101,8 @@ type Counters struct {
 	RTCP, RTCPBytes      uint64        // relayed
 	Blocked              uint64        // RTP that was not to pass
 	Refused              uint64        // from a source that is not the flow's, dropped here
+	Unauthenticated      uint64        // SRTP with a wrong tag, dropped here
+	Replayed             uint64        // SRTP received before, dropped here
 	Untapped             uint64        // copies that found no room
 	Lost, Late, Repeated uint64        // of all of Sources: gaps in the sequence numbers less late arrivals, late arrivals, duplicates
 	LastSeen             time.Duration // of the last packet, on CLOCK_MONOTONIC; 0 when none
@@ -133,6 +136,7 @@ func (c Counters) Add(d Counters) Counters {
 	sum.Packets, sum.Bytes = c.Packets+d.Packets, c.Bytes+d.Bytes
 	sum.Out, sum.OutBytes = c.Out+d.Out, c.OutBytes+d.OutBytes
 	sum.RTCP, sum.RTCPBytes = c.RTCP+d.RTCP, c.RTCPBytes+d.RTCPBytes
+	sum.Unauthenticated, sum.Replayed = c.Unauthenticated+d.Unauthenticated, c.Replayed+d.Replayed
 	sum.Blocked, sum.Refused, sum.Untapped = c.Blocked+d.Blocked, c.Refused+d.Refused, c.Untapped+d.Untapped
 	sum.Lost, sum.Late, sum.Repeated = c.Lost+d.Lost, c.Late+d.Late, c.Repeated+d.Repeated
 	return sum
@@ -142,7 +146,7 @@ func (c Counters) Add(d Counters) Counters {
 func (f *Flow) Same(g *Flow) bool {
 	return f.Local == g.Local && f.Source == g.Source && f.Target == g.Target && slices.Equal(f.More, g.More) &&
 		f.RTCP == g.RTCP && f.ToRTCP == g.ToRTCP && f.DropForeign == g.DropForeign && f.PayloadTypes == g.PayloadTypes &&
-		f.Treatment == g.Treatment && f.Taps == g.Taps && f.Clocks == g.Clocks
+		f.Treatment == g.Treatment && f.Open == g.Open && f.Seal == g.Seal && f.Taps == g.Taps && f.Clocks == g.Clocks
 }
 
 // Validate reports what makes f impossible to install.
@@ -159,6 +163,8 @@ func (f *Flow) Validate() error {
 		return fmt.Errorf("flow %v: %d receivers are more than %d: %w", f.Local, len(f.More)+1, MaxReceivers, ErrReceivers)
 	case len(f.More) > 0 && (f.ToRTCP != Target{} || f.Strip):
 		return fmt.Errorf("flow %v: RTCP of the port and header extensions are for one receiver: %w", f.Local, ErrReceivers)
+	case f.secure() && (len(f.More) > 0 || f.RTCP || f.ToRTCP != Target{} || !f.Treatment.zero() || f.Taps != Taps{}):
+		return fmt.Errorf("flow %v: SRTP is for RTP, one receiver and nothing else: %w", f.Local, ErrStage)
 	}
 	targets := append([]Target{f.Target}, f.More...)
 	if f.ToRTCP != (Target{}) {
@@ -205,11 +211,14 @@ func (f Flow) plain() Flow {
 	return f
 }
 
-// simple tells whether new addresses are all that the flow needs.
+// simple tells whether new addresses are all that its RTP needs. RTCP of the same port goes the longer way by itself.
 func (f *Flow) simple() bool {
-	return len(f.More) == 0 && f.ToRTCP == (Target{}) && f.Treatment.zero() && f.Taps == (Taps{}) && f.Shift == (Shift{}) &&
-		f.Local.Addr().Is4() == f.To.Addr().Is4()
+	return len(f.More) == 0 && f.Treatment.zero() && !(f.RTCP && f.Taps.RTCP) && !f.Taps.All && !f.Taps.Events && f.Shift == (Shift{}) &&
+		!f.secure()
 }
+
+// secure tells whether packets are decrypted or encrypted.
+func (f *Flow) secure() bool { return f.Open != 0 || f.Seal != 0 }
 
 // zero tells whether the treatment changes nothing.
 func (t *Treatment) zero() bool { return !t.BlockEvents && !t.BlockMedia && !t.Silence && !t.Strip }

@@ -45,7 +45,7 @@ func (p *Plane) Install(f Flow) error {
 func (p *Plane) put(f *Flow) error {
 	key, value := encodeEndpoint(f.Local), encodeFlow(f)
 	insert := func(m *ebpf.Map) error { return m.Update(&key, &value, ebpf.UpdateNoExist) }
-	if f.simple() {
+	if len(f.targets()) == 0 {
 		err := p.flow(f.Local, insert)
 		if !errors.Is(err, ebpf.ErrKeyExist) {
 			return err
@@ -95,10 +95,10 @@ func (p *Plane) Remove(local netip.AddrPort) (Counters, error) {
 		if err := m.LookupAndDelete(&key, &value); err != nil {
 			return err
 		}
-		switch value.Action {
-		case relayFlowActionFLOW_FULL:
+		switch {
+		case value.Flags&relayFlowFlagFLOW_TO_RTCP != 0:
 			return p.removeTarget(key, rtcpTarget)
-		case relayFlowActionFLOW_FAN:
+		case value.Action == relayFlowActionFLOW_FAN:
 			var errs []error
 			for i := range value.Targets {
 				errs = append(errs, p.removeTarget(key, uint16(i)+1))

@@ -120,7 +120,7 @@ func (v relayFlow) work() relayFlow {
 	return relayFlow{
 		Action: v.Action, Flags: v.Flags, Version: v.Version, Targets: v.Targets, AddrsIn: v.AddrsIn, PortsIn: v.PortsIn,
 		Source: v.Source, PayloadTypes: v.PayloadTypes, Target: v.Target.work(), Events: v.Events, ClockScales: v.ClockScales,
-		ClockTypes: v.ClockTypes, SilenceTypes: v.SilenceTypes, SilenceOctets: v.SilenceOctets,
+		ClockTypes: v.ClockTypes, SilenceTypes: v.SilenceTypes, SilenceOctets: v.SilenceOctets, Open: v.Open, Seal: v.Seal,
 	}
 }
 
@@ -155,5 +155,5 @@ func (p *Plane) TakeOver() error {
 	}
 	p.pending = nil
 	p.took = true
-	return errors.Join(append(errs, p.pins.clean())...)
+	return errors.Join(append(errs, p.pins.clean(), p.sweepCiphers())...)
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -59,12 +60,18 @@ type Plane struct {
 	pending  []func() error // replaces programs of another schema
 	took     bool
 
+	ciphers    ciphers
+	cipherErr  error // why SRTP stays in userspace
+	lastCipher atomic.Uint32
+	ownCiphers sync.Map // of Cipher: those that no other process has left
+
 	netlink *netlink.Handle
 	ports   *ports
 	devices []*device
 	noRoute map[bool]error // by "is IPv4": why routes cannot be looked up
 
 	batches sync.Pool // of *batch
+	lookups sync.Pool // of *cipherLookup
 
 	mu     sync.RWMutex // closed, and through it the life of all above
 	closed bool
@@ -74,6 +81,7 @@ type Plane struct {
 type tweaks struct {
 	noTCX    bool // as before kernel 6.6
 	noAttach bool // load only
+	noCrypto bool // as before kernel 6.10
 }
 
 // Open loads the programs and attaches them to the devices that own cfg.Addrs, in the network namespace of the calling
@@ -100,6 +108,7 @@ func open(cfg Config, t tweaks) (*Plane, error) {
 		p.maxFlows = DefaultMaxFlows
 	}
 	p.batches.New = func() any { return newBatch() }
+	p.lookups.New = func() any { return new(cipherLookup) }
 
 	var err error
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_GENERIC); err != nil {
@@ -139,6 +148,9 @@ func (p *Plane) start(cfg Config) error {
 	p.heart.start(func(err error) {
 		p.log.Error("flows will end: the kernel plane takes no sign of life", "in", p.heart.after, "err", err)
 	})
+	if p.cipherErr = p.loadCiphers(); p.cipherErr != nil {
+		p.log.Info("SRTP stays in userspace", "reason", explainCipher(p.cipherErr))
+	}
 	p.allowRouting(cfg.Addrs)
 	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.maps.Vlans, p.log); err != nil {
 		return err
@@ -162,11 +174,15 @@ func (p *Plane) openPins(cfg Config) (netns uint64, err error) {
 		p.unpinned = "switched off by configuration"
 		return netns, nil
 	}
-	spec, err := loadRelay()
+	relay, err := loadRelay()
 	if err != nil {
 		return 0, err
 	}
-	if p.pins, err = openPins(cfg.BPFFS, cfg.Table, schemaOf(spec)); err != nil {
+	ciphers, err := loadSrtp()
+	if err != nil {
+		return 0, err
+	}
+	if p.pins, err = openPins(cfg.BPFFS, cfg.Table, schemaOf(relay, ciphers)); err != nil {
 		p.unpinned = explain(err)
 		p.log.Warn("flows end with this process", "reason", p.unpinned)
 		return netns, nil
@@ -290,7 +306,7 @@ func (p *Plane) close(leave bool) error {
 	} else {
 		errs = append(errs, p.pins.remove())
 	}
-	errs = append(errs, p.tapping.close(), p.programs.close(), p.forget.Close(), p.maps.Close())
+	errs = append(errs, p.tapping.close(), p.programs.close(), p.ciphers.Close(), p.forget.Close(), p.maps.Close())
 	p.netlink.Close()
 	return errors.Join(errs...)
 }

@@ -45,6 +45,12 @@ var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
 	relayReasonREASON_HEADROOM:       {"headroom", "the device leaves no room for longer headers"},
 	relayReasonREASON_STRIP:          {"strip", "a header extension that cannot be taken out here"},
 	relayReasonREASON_ABANDONED:      {"abandoned", "no daemon has kept the flow alive for too long"},
+	relayReasonREASON_SRTP_KEYS:      {"srtp-keys", "the SRTP keys are not ready, or being taken out"},
+	relayReasonREASON_SRTP_STREAM:    {"srtp-stream", "an SSRC that the kernel does not follow under these SRTP keys"},
+	relayReasonREASON_SRTP_LENGTH:    {"srtp-length", "too short for an SRTP tag, or too long"},
+	relayReasonREASON_SRTP_AUTH:      {"srtp-auth", "the SRTP tag is wrong; dropped"},
+	relayReasonREASON_SRTP_REPLAY:    {"srtp-replay", "SRTP that was received before, or is too old to tell; dropped"},
+	relayReasonREASON_SRTP_LOST:      {"srtp-lost", "turned from or to SRTP when memory or keys ran out; dropped"},
 }
 
 // Exits returns the names of all exits, by number.

@@ -50,6 +50,12 @@ type Config struct {
 	FastPath   FastPath     // nil: userspace only
 	Log        *slog.Logger // nil: discard
 
+	// Steering has workers receive for all their legs by one socket in each address family and send whole frames. Nil: every leg
+	// has a socket. It must outlive the plane.
+	Steering Steering
+	// Unfiltered has frames sent although the firewall wants to see the packets that leave.
+	Unfiltered bool
+
 	RTCPInterval time.Duration // between reports made here; 0 means the default
 	// Measure has streams judged by what arrives here where no RTCP of their hearers does. It takes MOS.Listening.
 	Measure bool

@@ -18,7 +18,11 @@ type poller struct {
 	events [128]unix.EpollEvent
 }
 
-const wakeKey = -1
+// Keys of what is no leg.
+const (
+	wakeKey   = -1
+	sharedKey = -2 // of the first shared socket; the next ones are below
+)
 
 func newPoller() (*poller, error) {
 	p := &poller{event: -1}

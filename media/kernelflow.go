@@ -113,6 +113,10 @@ func (k *kernelFlow) why(l *Leg) reason {
 // credit accounts to the hearers and to the streams for what the kernel has relayed since the last time.
 func (k *kernelFlow) credit(l *Leg, c fastpath.Counters) {
 	before := &k.live
+	if c.Unauthenticated >= before.Unauthenticated && c.Replayed >= before.Replayed {
+		l.count.drops[DropAuth].Add(c.Unauthenticated - before.Unauthenticated)
+		l.count.drops[DropReplay].Add(c.Replayed - before.Replayed)
+	}
 	if c.Packets < before.Packets || c.Bytes < before.Bytes {
 		return
 	}

@@ -141,6 +141,9 @@ func (l *Leg) Apply(s Settings) {
 		l.plane.log.Warn("signalled address is of another family than the leg: it cannot be sent to",
 			"local", l.local, "signalled", s.Signalled)
 	}
+	if sock, ok := l.sock.(*steered); ok && p.signalled != nil {
+		sock.foresee(p.signalled)
+	}
 	// First be told of changes of the hearers, then look at them.
 	listed := old != nil && slices.EqualFunc(old.everyone.sinks, p.everyone.sinks, func(a, b Sink) bool {
 		return a.RTP == b.RTP && a.RTCP == b.RTCP

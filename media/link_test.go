@@ -81,7 +81,7 @@ func TestICESelectsTheWay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, func(cfg *Config) {
 				cfg.Interfaces = append(cfg.Interfaces, Interface{Name: "other", Addresses: []Address{
-					{IP: netip.MustParseAddr("127.0.0.2"), PortMin: 41000, PortMax: 41999},
+					{IP: second4, PortMin: 41000, PortMax: 41999},
 				}})
 			})
 			a, _ := r.pair(4, "call")

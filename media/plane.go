@@ -54,6 +54,8 @@ type Plane struct {
 	changed atomic.Pointer[func(affinity string)]
 
 	workers []*worker
+	sharing *sharing // nil: every leg has a socket
+	engine  Engine
 	turn    atomic.Uint32 // for legs without affinity
 	offload *offloader
 	limits  limits
@@ -77,6 +79,12 @@ type Capacity struct {
 
 // Pairs returns the lesser.
 func (c Capacity) Pairs() int { return min(c.Ports, c.Descriptors) }
+
+// Engine is how packets of the userspace plane are received and sent.
+type Engine struct {
+	Shared bool   // by sockets that serve all legs of a worker; false: by one for each leg
+	Reason string // in words: why not shared, or what keeps it from sending frames; may be empty
+}
 
 // logical is an interface, or the members of a group, which take turns.
 type logical struct {
@@ -117,22 +125,66 @@ func New(cfg Config) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
+	for n := range cfg.Workers {
+		w, err := newWorker(p, n)
+		if err != nil {
+			return nil, errors.Join(err, p.closeWorkers())
+		}
+		p.workers = append(p.workers, w)
+	}
+	p.share(&cfg)
 	p.capacity.Descriptors = sockets / 2
+	if p.sharing != nil {
+		p.capacity.Descriptors = p.capacity.Ports // legs need none
+	}
 	if p.capacity.Descriptors < p.capacity.Ports {
 		p.log.Warn("the limit of open files is below what the port ranges allow; raise it (LimitNOFILE, ulimit -n)",
 			"port_pairs", p.capacity.Ports, "descriptor_pairs", p.capacity.Descriptors)
 	}
 	p.offload = newOffloader(p, cfg.FastPath)
-	for range cfg.Workers {
-		w, err := newWorker(p)
-		if err != nil {
-			return nil, errors.Join(err, p.stopWorkers())
-		}
-		p.workers = append(p.workers, w)
+	for _, w := range p.workers {
 		go w.run()
 	}
 	p.offload.start(cfg.poll)
 	return p, nil
+}
+
+// share has the workers serve legs without sockets if that can be. It is before they run.
+func (p *Plane) share(cfg *Config) {
+	if cfg.Steering == nil {
+		return
+	}
+	// Nothing is to be gained on loopback, where there are no frames to send.
+	pools := slices.DeleteFunc(slices.Clone(p.pools), func(h *hostPool) bool { return h.addr.IsLoopback() })
+	s, err := newSharing(cfg, pools)
+	if err == nil {
+		for _, w := range p.workers {
+			if err = w.share(s); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			for _, w := range p.workers {
+				err = errors.Join(err, w.unshare())
+			}
+			err = errors.Join(err, s.close())
+		}
+	}
+	if err != nil {
+		p.engine.Reason = err.Error()
+		p.log.Info("every media port has a socket of its own", "reason", err)
+		return
+	}
+	p.sharing, p.engine.Shared = s, true
+}
+
+// Engine tells how packets are received and sent at the moment.
+func (p *Plane) Engine() Engine {
+	e := p.engine
+	if p.sharing != nil {
+		e.Reason = p.sharing.paths.Why()
+	}
+	return e
 }
 
 func (p *Plane) addInterfaces(all []Interface) {
@@ -322,29 +374,45 @@ func (p *Plane) openOn(h host, affinity string) (rtp, rtcp *Leg, err error) {
 		ErrNoPorts, h.ip, st.Used, st.Resting)
 }
 
-// openPort opens a pair on a port that the pool has marked as taken. It gives the port back only with ErrClosed. Before the legs
-// are served, prepare is called with them, unless it is nil.
-func (p *Plane) openPort(h host, port uint16, affinity string, prepare func(rtp, rtcp *Leg)) (rtp, rtcp *Leg, err error) {
-	a, err := listenUDP(netip.AddrPortFrom(h.ip, port))
+// listenPair takes a port and the next one, unless another program has one of them.
+func (p *Plane) listenPair(ip netip.Addr, port uint16, w *worker) (rtp, rtcp transport, err error) {
+	if p.sharing.serves(ip) {
+		return p.sharing.listenPair(ip, port, w)
+	}
+	a, err := listenUDP(netip.AddrPortFrom(ip, port))
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := listenUDP(netip.AddrPortFrom(h.ip, port+1))
+	b, err := listenUDP(netip.AddrPortFrom(ip, port+1))
 	if err != nil {
 		return nil, nil, joinClose(err, a)
 	}
-	hold := &lease{pool: h.ring.pool, port: port}
-	hold.legs.Store(2)
-	return p.register(h, hold, affinity, a, b, prepare)
+	return a, b, nil
 }
 
-func (p *Plane) register(h host, hold *lease, affinity string, a, b transport, prepare func(rtp, rtcp *Leg)) (rtp, rtcp *Leg, err error) {
+// openPort opens a pair on a port that the pool has marked as taken. It gives the port back only with ErrClosed. Before the legs
+// are served, prepare is called with them, unless it is nil.
+func (p *Plane) openPort(h host, port uint16, affinity string, prepare func(rtp, rtcp *Leg)) (rtp, rtcp *Leg, err error) {
 	w := p.workerFor(affinity)
+	a, b, err := p.listenPair(h.ip, port, w)
+	if err != nil {
+		return nil, nil, err
+	}
+	hold := &lease{pool: h.ring.pool, port: port}
+	hold.legs.Store(2)
+	return p.register(h, hold, w, affinity, a, b, prepare)
+}
+
+func (p *Plane) register(h host, hold *lease, w *worker, affinity string, a, b transport, prepare func(rtp, rtcp *Leg)) (rtp, rtcp *Leg, err error) {
 	leg := func(sock transport, port uint16) *Leg {
-		return &Leg{
+		l := &Leg{
 			plane: p, worker: w, lease: hold, sock: sock, affinity: affinity,
 			local: netip.AddrPortFrom(h.ip, port), advertised: netip.AddrPortFrom(h.advertised, port),
 		}
+		if s, ok := sock.(*steered); ok {
+			s.leg = l
+		}
+		return l
 	}
 	rtp, rtcp = leg(a, hold.port), leg(b, hold.port+1)
 	rtp.beside, rtcp.beside = rtcp, rtp
@@ -424,13 +492,21 @@ func (p *Plane) Close() error {
 	}
 	p.open.Wait()
 	p.offload.close()
-	return p.stopWorkers()
-}
-
-func (p *Plane) stopWorkers() error {
 	var errs []error
 	for _, w := range p.workers {
 		errs = append(errs, w.stop())
+	}
+	if p.sharing != nil {
+		errs = append(errs, p.sharing.close())
+	}
+	return errors.Join(errs...)
+}
+
+// closeWorkers is for workers that do not run yet.
+func (p *Plane) closeWorkers() error {
+	var errs []error
+	for _, w := range p.workers {
+		errs = append(errs, w.poller.close())
 	}
 	return errors.Join(errs...)
 }

@@ -141,7 +141,7 @@ func TestEqualRangesShareOneRing(t *testing.T) {
 }
 
 func TestPortsInUseByOthersAreSteppedOver(t *testing.T) {
-	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 42001})
+	taken, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback4, 42001)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestOpenPairErrorsAreDistinct(t *testing.T) {
 }
 
 func TestGroupOfInterfacesTakesTurns(t *testing.T) {
-	other := netip.MustParseAddr("127.0.0.2")
+	other := second4
 	r := newRig(t, func(c *Config) {
 		c.Interfaces = []Interface{
 			{Name: "pub:1", Addresses: []Address{{IP: loopback4, PortMin: 42100, PortMax: 42199}}},

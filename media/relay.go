@@ -325,38 +325,68 @@ func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool,
 		return false, why
 	}
 	n := w.out.n
-	w.out.via[n], w.out.leg[n], w.out.to[n], w.out.data[n] = via, to, address, data
+	w.out.via[n], w.out.leg[n], w.out.to[n], w.out.data[n], w.out.from[n] = via, to, address, data, w.current
 	w.out.n++
 	return true, 0
 }
 
-// flush sends what is queued, in runs of packets for the same leg.
+// flush sends what is queued.
 func (w *worker) flush() {
 	b := w.out
-	for i := 0; i < b.n; {
-		via, end := b.via[i], i+1
-		for end < b.n && b.via[end] == via && b.leg[end] == b.leg[i] {
-			end++
+	for b.sending = true; b.first < b.n; {
+		if w.outlet != nil && w.sendTogether() {
+			continue
 		}
-		sent, err := via.sock.send(b, i, end)
-		if sent > 0 {
-			bytes := 0
-			for _, data := range b.data[i : i+sent] {
-				bytes += len(data)
-			}
-			if of := b.leg[i]; of != nil {
-				of.count.out.add(uint64(sent), uint64(bytes))
-			}
-			i += sent
+		w.sendRun()
+	}
+	b.sending, b.first, b.n = false, 0, 0
+}
+
+// sendTogether sends packets by the outlet, up to the first that has to leave in another way. It is false when that is the first
+// of all.
+func (w *worker) sendTogether() bool {
+	b := w.out
+	end, socket := w.outlet.prepare(b, b.first)
+	if end == b.first {
+		return false
+	}
+	sent := w.outlet.send(socket, b.first, end)
+	w.sent(sent)
+	return sent > 0
+}
+
+// sendRun sends a run of packets for the same leg by its socket.
+func (w *worker) sendRun() {
+	b := w.out
+	i := b.first
+	via, end := b.via[i], i+1
+	for end < b.n && b.via[end] == via && b.leg[end] == b.leg[i] {
+		end++
+	}
+	sent, err := via.sock.send(b, i, end)
+	w.sent(max(sent, 0))
+	if err != nil || sent <= 0 {
+		// Waiting would delay the packets of all other legs: this one is lost, the next may pass.
+		via.drop(DropSend)
+		if ok, more := w.plane.limits.send.allow(w.now); ok {
+			w.plane.log.Warn("cannot send media packets", "local", via.local, "to", b.to[b.first].addr, "err", err, "unlogged", more)
 		}
-		if err != nil || sent == 0 {
-			// Waiting would delay the packets of all other legs: this one is lost, the next may pass.
-			via.drop(DropSend)
-			if ok, more := w.plane.limits.send.allow(w.now); ok {
-				w.plane.log.Warn("cannot send media packets", "local", via.local, "to", b.to[i].addr, "err", err, "unlogged", more)
-			}
-			i++
+		b.first++
+	}
+}
+
+// sent counts the first packets of what is queued as sent.
+func (w *worker) sent(n int) {
+	b := w.out
+	for end := b.first + n; b.first < end; {
+		of, packets, bytes := b.leg[b.first], 0, 0
+		for b.first < end && b.leg[b.first] == of {
+			bytes += len(b.data[b.first])
+			packets++
+			b.first++
+		}
+		if of != nil {
+			of.count.out.add(uint64(packets), uint64(bytes))
 		}
 	}
-	b.n = 0
 }

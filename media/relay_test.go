@@ -8,15 +8,16 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/weir-media/weir/rtp"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
+// The addresses of planes, of which phones have the first two as well. TestMain changes them for the second run.
 var (
 	loopback4 = netip.MustParseAddr("127.0.0.1")
 	loopback6 = netip.MustParseAddr("::1")
+	second4   = netip.MustParseAddr("127.0.0.2")
 )
 
 // patience is how long a test waits for what must happen; no test waits for what must not.
@@ -36,6 +37,9 @@ func newRig(t *testing.T, change func(c *Config)) *rig {
 	}}
 	if change != nil {
 		change(&cfg)
+	}
+	if elsewhere != nil {
+		cfg.Steering = newSteering(t, cfg.Interfaces)
 	}
 	p, err := New(cfg)
 	if err != nil {
@@ -88,7 +92,7 @@ type phone struct {
 
 func newPhone(t *testing.T, ip netip.Addr) *phone {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
+	conn, err := elsewhere.listen(ip)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -400,19 +404,51 @@ func TestHandoverMovesThePeer(t *testing.T) {
 }
 
 func TestTOSOfRelayedPackets(t *testing.T) {
-	r := newRig(t, nil)
-	a, _ := r.pair(4, "call")
-	a.Apply(Settings{TOS: 0xb8})
-	r.settle()
-	sock := a.sock.(*udpSocket)
-	if got := getTOS(t, sock.fd); got != 0xb8 {
-		t.Errorf("TOS %#x, want 0xb8", got)
+	for _, c := range []struct {
+		family, level, option int
+		ip                    netip.Addr
+	}{{4, unix.IPPROTO_IP, unix.IP_RECVTOS, loopback4}, {6, unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, loopback6}} {
+		r := newRig(t, nil)
+		alice, bob := newPhone(t, c.ip), newPhone(t, c.ip)
+		raw, err := bob.conn.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), c.level, c.option, 1) }); err != nil {
+			t.Fatal(err)
+		}
+		a, _ := r.pair(c.family, "call")
+		b, _ := r.pair(c.family, "call")
+		for i, tos := range []uint8{0, 0xb8, 0xff, 0} {
+			bridge(a, nil, Settings{Signalled: alice.addr()}, b, nil, Settings{Signalled: bob.addr(), TOS: tos})
+			r.settle()
+			// More than one packet, so that the way of the later ones is known.
+			for range 3 * confirmations {
+				alice.rtp(a)
+				if got := bob.tos(); got != tos {
+					t.Fatalf("IPv%d, settings %d: TOS %#x, want %#x", c.family, i, got, tos)
+				}
+			}
+		}
 	}
-	a.Apply(Settings{})
-	r.settle()
-	if got := getTOS(t, sock.fd); got != 0 {
-		t.Errorf("TOS %#x, want 0", got)
+}
+
+// tos receives a packet and returns its TOS or traffic class.
+func (p *phone) tos() uint8 {
+	p.t.Helper()
+	if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		p.t.Fatal(err)
 	}
+	control := make([]byte, 100)
+	_, n, _, _, err := p.conn.ReadMsgUDP(make([]byte, maxDatagram), control)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	messages, err := unix.ParseSocketControlMessage(control[:n])
+	if err != nil || len(messages) != 1 || len(messages[0].Data) == 0 {
+		p.t.Fatalf("control messages %v, %v", messages, err)
+	}
+	return messages[0].Data[0]
 }
 
 func TestBurstOnOneLegArrivesWhole(t *testing.T) {

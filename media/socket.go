@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	batchSize = 32
+	batchSize = 64
 	// maxDatagram holds any UDP datagram; only the pages that packets have filled take memory.
 	maxDatagram = 1 << 16
+	// bufferStride keeps the beginnings of buffers from falling into the same few lines of the processor's caches.
+	bufferStride = maxDatagram + 5*64
 	// receiveBuffer is some 200 ms of a fast video stream, or a GOP's first frame; the kernel caps it at rmem_max.
 	receiveBuffer = 256 << 10
 )
@@ -50,11 +52,15 @@ type inBatch struct {
 
 // outBatch holds the datagrams to send. A worker has one. Data is not copied.
 type outBatch struct {
-	n    int
+	n       int
+	first   int  // not sent yet
+	sending bool // flush is at work
+
 	data [batchSize][]byte
 	to   [batchSize]*endpoint
 	via  [batchSize]*Leg // whose socket sends
 	leg  [batchSize]*Leg // whose counts it goes to; nil: nobody's
+	from [batchSize]*Leg // that it came to; nil: it is ours
 
 	rooms [batchSize][]byte // where packets are built that are not sent as they came
 
@@ -74,8 +80,9 @@ type mmsghdr struct {
 
 func newInBatch() *inBatch {
 	b := &inBatch{}
+	room := make([]byte, batchSize*bufferStride)
 	for i := range batchSize {
-		b.buffers[i] = make([]byte, maxDatagram)
+		b.buffers[i] = room[i*bufferStride:][:maxDatagram:maxDatagram]
 		b.iovecs[i].Base = &b.buffers[i][0]
 		b.iovecs[i].SetLen(maxDatagram)
 		h := &b.headers[i].header
@@ -87,9 +94,11 @@ func newInBatch() *inBatch {
 }
 
 func newOutBatch() *outBatch {
+	const stride = bufferStride + (srtp.MaxOverhead+63)/64*64
 	b := &outBatch{}
+	room := make([]byte, batchSize*stride)
 	for i := range batchSize {
-		b.rooms[i] = make([]byte, maxDatagram+srtp.MaxOverhead)
+		b.rooms[i] = room[i*stride:][: maxDatagram+srtp.MaxOverhead : stride]
 		h := &b.headers[i].header
 		h.Iov = &b.iovecs[i]
 		h.SetIovlen(1)

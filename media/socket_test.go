@@ -115,12 +115,3 @@ func TestDatagramsKeepTheirSourcesInABatch(t *testing.T) {
 		t.Errorf("an empty socket gives %d datagrams, %v", in.n, err)
 	}
 }
-
-func getTOS(t *testing.T, fd int) int {
-	t.Helper()
-	tos, err := unix.GetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TOS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tos
-}

@@ -211,7 +211,7 @@ func exportCiphers(legs []*Leg) map[*Leg]*CipherState {
 			continue
 		}
 		done := make(chan *CipherState, 1)
-		l.worker.do(func() { done <- l.cipher.Load().state() })
+		l.worker.do(func() { done <- l.cipher.Load().state(l.plane.offload.fast) })
 		select {
 		case states[l] = <-done:
 		case <-l.worker.done: // with the plane
@@ -220,14 +220,19 @@ func exportCiphers(legs []*Leg) map[*Leg]*CipherState {
 	return states
 }
 
-func (c *cipher) state() *CipherState {
+// state asks the kernel, too, how far the streams have come. Should that fail, the next process finds out by itself.
+func (c *cipher) state(fast FastPath) *CipherState {
 	st := &CipherState{In: c.keys.In, Out: c.keys.Out}
 	if c.in != nil {
+		c.in.mu.Lock()
+		defer c.in.mu.Unlock()
+		_ = c.in.twin.catchUp(fast, c.in)
 		st.Received = c.in.Export()
 	}
 	if c.out != nil {
 		c.out.mu.Lock()
 		defer c.out.mu.Unlock()
+		_ = c.out.twin.catchUp(fast, c.out)
 		st.Sent = c.out.Export()
 	}
 	return st
@@ -269,7 +274,7 @@ func (l *Leg) restore(st *LegState) {
 }
 
 func (l *Leg) restoreCipher(k *CipherState) {
-	c, err := newCipher(Keys{In: k.In, Out: k.Out}, nil, l.beside.cipher.Load())
+	c, err := newCipher(l.plane.offload.fast, Keys{In: k.In, Out: k.Out}, nil, l.beside.cipher.Load())
 	if err != nil {
 		l.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
 		return

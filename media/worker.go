@@ -1,6 +1,8 @@
 package media
 
 import (
+	"errors"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -17,7 +19,10 @@ const hotRounds = 16
 // worker relays the packets of its legs on one OS thread. Everything but do and stop is for its own goroutine.
 type worker struct {
 	plane  *Plane
+	number int
 	poller *poller
+	shared []*sharedSocket // none: every leg has its own
+	outlet *outlet         // nil with the same meaning
 	in     *inBatch
 	out    *outBatch
 	header rtp.Header
@@ -33,6 +38,7 @@ type worker struct {
 	round   uint32
 	now     time.Duration // of the round
 	current *Leg          // whose packets are being handled
+	next    int           // the first packet of in that is not handled yet
 	stopped bool
 	done    chan struct{}
 
@@ -40,14 +46,52 @@ type worker struct {
 	commands []func()
 }
 
-func newWorker(p *Plane) (*worker, error) {
+func newWorker(p *Plane, number int) (*worker, error) {
 	poller, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{plane: p, poller: poller, in: newInBatch(), out: newOutBatch(), done: make(chan struct{})}
+	w := &worker{plane: p, number: number, poller: poller, in: newInBatch(), out: newOutBatch(), done: make(chan struct{})}
 	w.due = w.report
 	return w, nil
+}
+
+// share opens the sockets that serve all legs of the worker, before it runs. After an error it has none.
+func (w *worker) share(s *sharing) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.unshare())
+		}
+	}()
+	if w.outlet, err = newOutlet(s); err != nil {
+		return err
+	}
+	for _, ip4 := range s.legs.families() {
+		sock, err := newSharedSocket(ip4, w.in)
+		if err != nil {
+			return fmt.Errorf("open a socket for all legs: %w", err)
+		}
+		w.shared = append(w.shared, sock)
+		if err := s.steering.Serve(w.number, ip4, sock.fd); err != nil {
+			return err
+		}
+		if err := w.poller.add(sock.fd, int32(sharedKey-len(w.shared)+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worker) unshare() error {
+	var errs []error
+	for _, s := range w.shared {
+		errs = append(errs, s.close())
+	}
+	if w.outlet != nil {
+		errs = append(errs, w.outlet.close())
+	}
+	w.shared, w.outlet = nil, nil
+	return errors.Join(errs...)
 }
 
 // do has f called by the worker's goroutine between two rounds, in the order of the calls of do.
@@ -82,7 +126,7 @@ func Settle(legs []*Leg) {
 func (w *worker) stop() error {
 	w.do(func() { w.stopped = true })
 	<-w.done
-	return w.poller.close()
+	return errors.Join(w.unshare(), w.poller.close())
 }
 
 func (w *worker) run() {
@@ -111,6 +155,8 @@ func (w *worker) turn(block bool) (busy bool) {
 		if key := events[i].Fd; key == wakeKey {
 			w.poller.drain()
 			w.runCommands()
+		} else if key < wakeKey {
+			w.serveShared(w.shared[sharedKey-key])
 		} else if l := w.legs.get(key); l != nil {
 			w.serve(l)
 		}
@@ -121,21 +167,44 @@ func (w *worker) turn(block bool) (busy bool) {
 	return len(events) > 0
 }
 
+// drain takes what is in the shared sockets, among which may be packets of a leg that is closed: the next leg on its port must
+// not get them.
+func (w *worker) drain() {
+	const enough = 2 * sharedBuffer / (512 * batchSize) // no packet takes less
+	for _, s := range w.shared {
+		for range enough {
+			if w.serveShared(s); w.in.n < batchSize {
+				break
+			}
+		}
+	}
+}
+
 func (w *worker) contain() {
 	fault := recover()
 	if fault == nil {
 		return
 	}
-	w.out.n = 0
-	if w.current != nil {
-		w.current.drop(DropFault)
-		w.current = nil
+	whose := w.current
+	if b := w.out; b.sending {
+		whose = b.from[b.first]
+		b.first++
+	}
+	if w.current = nil; whose != nil {
+		whose.drop(DropFault)
 	} else {
 		w.plane.faults.Add(1)
 	}
 	if ok, more := w.plane.limits.fault.allow(w.plane.now()); ok {
 		w.plane.log.Error("fault in the media plane", "fault", fault, "unlogged", more, "stack", string(debug.Stack()))
 	}
+	w.flushRest()
+}
+
+// flushRest sends what is queued after a fault. Each fault on the way takes one packet out of it.
+func (w *worker) flushRest() {
+	defer w.contain()
+	w.flush()
 }
 
 func (w *worker) runCommands() {
@@ -182,6 +251,7 @@ func (w *worker) release(l *Leg) {
 		if err := l.sock.close(); err != nil {
 			w.plane.log.Error("a media socket is not closed", "local", l.local, "err", err)
 		}
+		w.drain()
 		w.plane.retire(l)
 	}
 	if l.shared.Load() {
@@ -216,13 +286,55 @@ func (w *worker) serve(l *Leg) {
 	if limit > 1 && w.in.n <= 1 {
 		l.streak = 0
 	}
-	for i := range w.in.n {
-		if w.in.tooLong[i] {
-			l.drop(DropTooLong)
-			continue
-		}
-		w.relay(l, w.in.data[i], w.in.from[i])
+	for w.next = 0; w.next < w.in.n; {
+		w.relayRest(l, nil)
 	}
 	w.flush()
+	w.current = nil
+}
+
+// serveShared receives what there is at a shared socket, once: epoll tells if there is more.
+func (w *worker) serveShared(s *sharedSocket) {
+	if err := s.receive(); err != nil {
+		if ok, more := w.plane.limits.receive.allow(w.now); ok {
+			w.plane.log.Warn("cannot receive media packets", "err", err, "unlogged", more)
+		}
+		return
+	}
+	if l := s.crowded(w.plane.sharing.legs); l != nil {
+		w.part(l)
+	}
+	for w.next = 0; w.next < w.in.n; {
+		w.relayRest(nil, s)
+	}
+	w.flush()
+}
+
+// part gives a leg a socket of its own, because of what comes to it the packets of others get lost.
+func (w *worker) part(l *Leg) {
+	err := l.sock.(*steered).depart(w.poller, l.key)
+	if ok, more := w.plane.limits.receive.allow(w.now); ok {
+		w.plane.log.Warn("too many packets come to a port: it gets a socket of its own", "local", l.local, "err", err, "unlogged", more)
+	}
+}
+
+// relayRest relays the packets received that are left, of a leg or else of those of a shared socket. A fault ends it and costs
+// the packet at fault.
+func (w *worker) relayRest(l *Leg, s *sharedSocket) {
+	defer w.contain()
+	for w.next < w.in.n {
+		i := w.next
+		w.next++
+		if s != nil {
+			l = s.leg(w.plane.sharing.legs, i)
+		}
+		switch w.current = l; {
+		case l == nil: // closed meanwhile
+		case w.in.tooLong[i]:
+			l.drop(DropTooLong)
+		default:
+			w.relay(l, w.in.data[i], w.in.from[i])
+		}
+	}
 	w.current = nil
 }

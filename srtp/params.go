@@ -93,6 +93,9 @@ func (p Params) Validate() error {
 // String names the suite and keeps the key to itself.
 func (p Params) String() string { return p.Suite.String() }
 
+// ReplayWindow returns the replay window in packets.
+func (p Params) ReplayWindow() int { return p.window() }
+
 func (p Params) window() int {
 	if p.Window == 0 {
 		return DefaultWindow

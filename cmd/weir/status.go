@@ -73,6 +73,12 @@ func printStatus(out io.Writer, st *cli.Status) error {
 	if d := &st.Drain; d.Draining {
 		fmt.Fprintf(w, "draining\t%s\n", drainText(d))
 	}
+	fmt.Fprintf(w, "userspace\t%s: %s\n", st.IO.Engine, st.IO.Reason)
+	plane := "in userspace"
+	if st.SRTP.Kernel {
+		plane = "in the kernel"
+	}
+	fmt.Fprintf(w, "SRTP\t%s: %s\n", plane, st.SRTP.Reason)
 	fmt.Fprintf(w, "calls\t%d live, %d ended, %d of them timed out, %d refused\n",
 		st.Calls.Live, st.Calls.Ended, st.Calls.TimedOut, st.Calls.Rejected)
 	fmt.Fprintf(w, "packets\t%d in the kernel, %d in userspace (%s in the kernel), %d dropped\n",

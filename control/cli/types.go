@@ -11,6 +11,8 @@ type Status struct {
 	Goroutines    int       `json:"goroutines"`
 
 	Engines []Engine      `json:"engines"`
+	IO      UserspaceIO   `json:"userspace_io"`
+	SRTP    SRTP          `json:"srtp"`
 	Calls   CallCounts    `json:"calls"`
 	Packets PacketCounts  `json:"packets"`
 	Flows   FlowCounts    `json:"flows"`
@@ -28,6 +30,18 @@ type Engine struct {
 	Addresses []string `json:"addresses"`
 	Engine    string   `json:"engine"` // xdp, tc, xdp-generic or none
 	Reason    string   `json:"reason"`
+}
+
+// UserspaceIO is how the userspace plane receives and sends.
+type UserspaceIO struct {
+	Engine string `json:"engine"` // shared or sockets
+	Reason string `json:"reason"`
+}
+
+// SRTP says where SRTP is encrypted and decrypted.
+type SRTP struct {
+	Kernel bool   `json:"kernel"` // for the suites that the kernel can do
+	Reason string `json:"reason"` // which these are, or why it does none
 }
 
 // CallCounts counts calls; all but Live since the start.

@@ -14,7 +14,7 @@ type report struct {
 	Relay      []result    `json:"relay"`  // nanoseconds per packet
 	Kernel     []kernelRow `json:"kernel"` // nanoseconds per packet, by flows that are installed without a proxy
 	Table      *tableRates `json:"table,omitempty"`
-	Secure     []result    `json:"secure"`     // nanoseconds per packet, SRTP on one side
+	Secure     []result    `json:"secure"`     // nanoseconds per packet, SRTP on one side, and the floor
 	Signalling []result    `json:"signalling"` // offers with their answers per second
 	Delay      []delay     `json:"delay"`      // until an offer is answered
 	Memory     []memory    `json:"memory"`     // of calls without packets
@@ -116,13 +116,13 @@ func (r *report) compare() {
 	}
 }
 
-// find returns the result of a subject that a can be compared with.
+// find returns the result of a subject that a can be compared with. The floor does nothing to packets, whatever their path.
 func find(results []result, subject string, a *result) *result {
 	if !a.measured() {
 		return nil
 	}
 	for i := range results {
-		if r := &results[i]; r.Subject == subject && r.Calls == a.Calls && r.Path == a.Path && r.measured() {
+		if r := &results[i]; r.Subject == subject && r.Calls == a.Calls && (r.Path == a.Path || subject == floorName) && r.measured() {
 			return r
 		}
 	}
@@ -181,9 +181,9 @@ func (r *report) print(w io.Writer) {
 	r.printKernel(w)
 	if len(r.Secure) > 0 {
 		fmt.Fprintln(w, "\nOne packet that is encrypted or decrypted on the way, in ns, likewise; own is the CPU time of the proxy alone:")
-		table(w, "calls\trelay\tmin\tmedian\tmax\town\tx rtpengine's time\tlost", r.Secure, func(a *result) string {
-			return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%.0f\t%s\t%d",
-				a.Min, a.Median, a.Max, a.Own, ratio(inverse(a.ToPeer)), a.Lost)
+		table(w, "calls\trelay\tmin\tmedian\tmax\town\tx floor\tx rtpengine's time\tlost", r.Secure, func(a *result) string {
+			return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%.0f\t%s\t%s\t%d",
+				a.Min, a.Median, a.Max, a.Own, ratio(a.ToFloor), ratio(inverse(a.ToPeer)), a.Lost)
 		})
 	}
 	if len(r.Signalling) > 0 {

@@ -13,10 +13,10 @@ const module = "github.com/weir-media/weir"
 // mayImport says which of our packages a package may import, outside its tests. A name ending in /* stands for the
 // packages below it that have no row of their own. The order is the direction: down, never up, never sideways.
 var mayImport = map[string][]string{
-	"rtp": {}, "sdp": {}, "ngproto": {}, "fastpath": {}, "ice": {}, "dtls": {},
+	"rtp": {}, "sdp": {}, "ngproto": {}, "fastpath": {}, "ice": {}, "dtls": {}, "nexthop": {},
 	"srtp":        {"rtp"},
 	"codec":       {"rtp"},
-	"media":       {"rtp", "srtp", "ice", "dtls", "codec", "fastpath"},
+	"media":       {"rtp", "srtp", "ice", "dtls", "codec", "fastpath", "nexthop"},
 	"recording":   {"rtp", "codec", "media"},
 	"call":        {"sdp", "media", "rtp", "codec", "srtp", "ice", "dtls"},
 	"store":       {"call"},
