@@ -6,7 +6,7 @@ FUZZTIME ?= 20s
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo clients peers compat test test-go race fuzz bench verify lint generate cover clean
+.PHONY: help build run demo clients peers compat test test-go race fuzz bench verify lint generate docs man cover clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ lint: ## Check format, go vet, staticcheck, spelling, shell scripts and house ru
 
 generate: ## Compile the BPF programs again, with clang-19, llvm-19 and libbpf-dev (the result is committed)
 	@scripts/generate
+
+docs: ## Write the generated pages of the documentation again (the result is committed)
+	@go run ./cmd/weir docs .
+
+man: docs ## Write the man pages again, into packaging/man (with the rest of the generated pages)
 
 cover: ## Show the test coverage of each package (PKG=./media/... picks some)
 	@scripts/test --cover $(PKG)

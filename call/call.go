@@ -91,11 +91,14 @@ func (c *Call) end(why Reason) {
 	closeTaps(c.plan.taps())
 	c.report(why) // after closing: only then the counts of the kernel are final
 	c.tellEnd(why, states, true)
+	if why != ReasonFailed {
+		c.manager.past.count(c)
+	}
 }
 
 // deadline returns when the call ends if nothing else happens, and why it would.
 func (c *Call) deadline(now time.Time) (time.Time, Reason) {
-	cfg := &c.manager.cfg
+	cfg := c.manager.limits.Load()
 	at, why := c.lastSignal.Add(cfg.OfferTimeout), ReasonOfferTimeout
 	if c.plan.answered() {
 		alive := c.lastSignal

@@ -29,7 +29,7 @@ func (m *Manager) Delete(req *DeleteRequest) (*Snapshot, error) {
 			c.settle()
 			snap = c.snapshot()
 		}
-		delay := m.cfg.DeleteDelay
+		delay := m.limits.Load().DeleteDelay
 		if req.Delay != nil {
 			delay = *req.Delay
 		}

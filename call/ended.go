@@ -230,12 +230,9 @@ type PairChange struct {
 
 // EndAll ends all calls that were made in one language.
 func (m *Manager) EndAll(in Language) {
-	for _, c := range m.calls() {
+	m.each(func(c *Call) {
 		if c.language == in {
-			_, _ = c.own(func(c *Call) error {
-				c.end(ReasonDeleted)
-				return nil
-			})
+			c.end(ReasonDeleted)
 		}
-	}
+	})
 }

@@ -19,6 +19,9 @@ const (
 
 var languageNames = [languageCount]string{"ng", "rtpproxy", "mediaproxy"}
 
+// LanguageWords returns the words of all languages.
+func LanguageWords() []string { return languageNames[:] }
+
 func (l Language) String() string { return languageNames[l] }
 
 // text is how documents have a language: ng, which was the only one once, is not told.

@@ -40,6 +40,7 @@ type Config struct {
 	FinalTimeout  time.Duration // no call lives longer; 0: no limit
 	DeleteDelay   time.Duration // between a delete without a delay of its own and the end; 0: at once
 	MaxSessions   int           // new calls above this are refused; negative: no limit
+	Admit         func() error  // why there may be no new call now, an ErrSessionLimit; nil: nobody asks
 
 	Learning media.Learning // default for parties whose request does not say
 	// PortLatching keeps the ports told to a party whatever the other side does, in all calls.
@@ -77,6 +78,10 @@ type Manager struct {
 	live   atomic.Int64
 	serial atomic.Uint64
 
+	limits   atomic.Pointer[Limits]
+	draining atomic.Pointer[time.Time] // the deadline, zero for none; nil: new calls are taken
+	past     tally
+
 	created, ended, timedOut, rejected, faults atomic.Uint64
 	byReason                                   [reasonCount]atomic.Uint64
 	byLanguage                                 [languageCount]languageCounts
@@ -89,20 +94,16 @@ type shard struct {
 
 // NewManager returns a Manager that carries calls out on cfg.Plane.
 func NewManager(cfg Config) *Manager {
-	if cfg.Timeout <= 0 {
-		cfg.Timeout = DefaultTimeout
-	}
-	if cfg.SilentTimeout <= 0 {
-		cfg.SilentTimeout = DefaultSilentTimeout
-	}
-	if cfg.OfferTimeout <= 0 {
-		cfg.OfferTimeout = DefaultOfferTimeout
-	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	m := &Manager{cfg: cfg, seed: maphash.MakeSeed(), loopID: fmt.Sprintf("%012x", rand.Uint64()>>16)}
 	crand.Read(m.secret[:]) // never fails
+	limits := Limits{
+		Timeout: cfg.Timeout, SilentTimeout: cfg.SilentTimeout, OfferTimeout: cfg.OfferTimeout, FinalTimeout: cfg.FinalTimeout,
+		DeleteDelay: cfg.DeleteDelay, MaxSessions: cfg.MaxSessions,
+	}.filled()
+	m.limits.Store(&limits)
 	for i := range m.shards {
 		m.shards[i].calls = make(map[string]*Call)
 	}
@@ -137,9 +138,9 @@ func (m *Manager) create(id string, in Language, limited bool) (*Call, error) {
 	if c := s.calls[id]; c != nil {
 		return c, nil
 	}
-	if limit := int64(m.cfg.MaxSessions); limited && limit >= 0 && m.live.Load() >= limit {
+	if err := m.admit(limited); err != nil {
 		m.rejected.Add(1)
-		return nil, ErrSessionLimit
+		return nil, err
 	}
 	id = strings.Clone(id) // it outlives the request, whose memory it is part of
 	c := newCall(m, id)
@@ -198,7 +199,7 @@ func (m *Manager) find(id string, create func() (*Call, error), fn func(*Call) e
 	}
 }
 
-// Config returns the settings, with the defaults filled in.
+// Config returns the settings the manager was made with. Those of Limits may have changed since.
 func (m *Manager) Config() Config { return m.cfg }
 
 // Instance returns the name of this process among others. It changes with every start.
@@ -237,6 +238,7 @@ type Stats struct {
 	Faults                                   uint64 // at the end of a call's time; each cost that call only
 	EndedBy                                  map[Reason]uint64
 	ByLanguage                               map[Language]LanguageStats
+	Past                                     Past
 }
 
 // Stats returns the counts so far.
@@ -244,6 +246,7 @@ func (m *Manager) Stats() Stats {
 	st := Stats{
 		Live: uint64(max(0, m.live.Load())), Created: m.created.Load(), Ended: m.ended.Load(),
 		TimedOut: m.timedOut.Load(), Rejected: m.rejected.Load(), Faults: m.faults.Load(), EndedBy: make(map[Reason]uint64), ByLanguage: m.languages(),
+		Past: m.past.read(),
 	}
 	for r := range reasonCount {
 		if n := m.byReason[r].Load(); n > 0 {
@@ -254,28 +257,7 @@ func (m *Manager) Stats() Stats {
 }
 
 // Close ends every call at once and releases its ports.
-func (m *Manager) Close() {
-	for _, c := range m.calls() {
-		_, _ = c.own(func(c *Call) error {
-			c.end(ReasonShutdown)
-			return nil
-		})
-	}
-}
-
-// calls returns all there are, in no order.
-func (m *Manager) calls() []*Call {
-	calls := make([]*Call, 0, m.live.Load())
-	for i := range m.shards {
-		s := &m.shards[i]
-		s.mu.RLock()
-		for _, c := range s.calls {
-			calls = append(calls, c)
-		}
-		s.mu.RUnlock()
-	}
-	return calls
-}
+func (m *Manager) Close() { m.endAll(ReasonShutdown) }
 
 // Age is a call and when it was made.
 type Age struct {
@@ -285,7 +267,7 @@ type Age struct {
 
 // Ages returns at most limit calls, the newest first.
 func (m *Manager) Ages(limit int) []Age {
-	calls := m.calls()
+	calls := m.all()
 	slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(b.serial, a.serial) })
 	ages := make([]Age, 0, min(limit, len(calls)))
 	for _, c := range calls[:min(limit, len(calls))] {

@@ -253,12 +253,12 @@ func (d *draft) newPair(req *PairRequest) (*Pair, error) {
 	if n := max(p.Sides[0].Media, p.Sides[1].Media); n >= MaxSections {
 		return nil, fmt.Errorf("%w: the party has %d medias, the most it may have", ErrDialogue, n)
 	}
-	cfg := &d.call.manager.cfg
+	limits := d.call.manager.limits.Load()
 	if p.TTL <= 0 {
-		p.TTL = cfg.Timeout
+		p.TTL = limits.Timeout
 	}
 	if p.SetupTTL <= 0 {
-		p.SetupTTL = cfg.OfferTimeout
+		p.SetupTTL = limits.OfferTimeout
 	}
 	fm, tm := from.at(p.Sides[0].Media), to.at(p.Sides[1].Media)
 	family := familyOf(req.Remote.Addr())
@@ -274,7 +274,7 @@ func (d *draft) newPair(req *PairRequest) (*Pair, error) {
 			m.local, wanted = local, familyOf(local)
 		case req.Interfaces != [2]string{} && i == 1:
 			wanted = d.family(party.Interface, family, 0)
-		case !cfg.Plane.HasFamily(party.Interface, family):
+		case !d.call.manager.cfg.Plane.HasFamily(party.Interface, family):
 			return nil, fmt.Errorf("%w: interface %q has no IPv%d", ErrFamily, party.Interface, family)
 		}
 		if err := d.open(party, m, wanted); err != nil {

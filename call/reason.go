@@ -13,12 +13,16 @@ const (
 	ReasonFailed                      // the offer that made it failed
 	ReasonShutdown                    // the daemon stopped
 	ReasonMerged                      // it became part of another call
+	ReasonForced                      // an operator ended it
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
-	"deleted", "media timeout", "silent timeout", "offer timeout", "final timeout", "set-up failed", "shutdown", "merged",
+	"deleted", "media timeout", "silent timeout", "offer timeout", "final timeout", "set-up failed", "shutdown", "merged", "terminated by operator",
 }
+
+// ReasonWords returns the words of all reasons.
+func ReasonWords() []string { return reasonNames[:] }
 
 func (r Reason) String() string { return reasonNames[r] }
 

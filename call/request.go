@@ -80,7 +80,7 @@ type Options struct {
 	KeepTOS bool   // leave it as it is
 	Label   string // names the sender
 
-	Client   netip.Addr // where the command came from, if that is known
+	Client   netip.Addr // who asks; invalid when it has no address
 	Callback netip.Addr // to be told of timeouts in its place
 }
 

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -32,6 +33,7 @@ type Snapshot struct {
 	Ends       time.Time // when the call ends if nothing else happens
 	EndsBy     Reason
 	TOS        uint8
+	Creator    netip.Addr // of whoever asked for the call first; invalid when it has no address
 	// GenerateRTCP tells that reports are made here.
 	GenerateRTCP bool
 	Parties      []PartySnapshot
@@ -57,6 +59,7 @@ type MediaSnapshot struct {
 	Direction sdp.Direction
 	Codec     string // first one of the party, such as PCMA/8000; empty when there is none
 	Streams   []StreamSnapshot
+	Link      media.LinkState
 	// The SSRCs that come from the party, and those it is sent.
 	Ingress, Egress []media.StreamStats
 }
@@ -87,6 +90,34 @@ func (m *Manager) Query(id, fromTag, toTag string) (*Snapshot, error) {
 		return nil
 	})
 	return snap, err
+}
+
+// Look is Query for the whole call without waiting for the packets that are under way, so that looking at many calls costs the
+// planes nothing.
+func (m *Manager) Look(id string) (*Snapshot, error) {
+	var snap *Snapshot
+	err := m.with(id, false, func(c *Call) error {
+		snap = c.snapshot()
+		return nil
+	})
+	return snap, err
+}
+
+// Snapshots looks at no more than limit calls, or at all for a negative one, the oldest first, each once. Calls are locked one by one.
+func (m *Manager) Snapshots(limit int) []*Snapshot {
+	calls := m.all()
+	slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(a.serial, b.serial) })
+	if limit >= 0 && len(calls) > limit {
+		calls = calls[:limit]
+	}
+	all := make([]*Snapshot, 0, len(calls))
+	for _, c := range calls {
+		_, _ = c.own(func(c *Call) error {
+			all = append(all, c.snapshot())
+			return nil
+		})
+	}
+	return all
 }
 
 func (s *Snapshot) restrict(to *Party) {
@@ -143,7 +174,10 @@ func (c *Call) settle() {
 }
 
 func (c *Call) snapshot() *Snapshot {
-	snap := &Snapshot{CallID: c.id, Language: c.language, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, GenerateRTCP: c.plan.GenerateRTCP, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
+	snap := &Snapshot{
+		CallID: c.id, Language: c.language, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, Creator: c.client,
+		GenerateRTCP: c.plan.GenerateRTCP, Created: c.created, LastSignal: c.lastSignal, State: c.state(),
+	}
 	snap.Ends, snap.EndsBy = c.deadline(time.Now())
 	for _, p := range c.plan.Parties {
 		ps := PartySnapshot{Party: p, Subscriptions: c.plan.subscriptions(p), Subscribers: c.plan.subscribers(p)}
@@ -155,6 +189,9 @@ func (c *Call) snapshot() *Snapshot {
 						RTCP: comp == &m.RTCP, Shared: m.carried(i), Local: comp.Leg.Local(), Signalled: comp.Signalled, Stats: comp.Leg.Stats(),
 					})
 				}
+			}
+			if m.Link != nil {
+				ms.Link = m.Link.State()
 			}
 			ps.Media = append(ps.Media, ms)
 		}

@@ -57,6 +57,15 @@ var encodings = []Encoding{
 
 func at(payloadType uint8, clockRate int) []static { return []static{{payloadType, clockRate, 1}} }
 
+// Names returns the names of all encodings.
+func Names() []string {
+	names := make([]string, len(encodings))
+	for i := range encodings {
+		names[i] = encodings[i].Name
+	}
+	return names
+}
+
 // Find returns the encoding of that name, whatever its case, or nil. Nobody writes to what it returns.
 func Find(name string) *Encoding {
 	for i := range encodings {

@@ -25,9 +25,14 @@ func readConfig(path string) (*configFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration file: %w", err)
 	}
+	return parseConfig(path, string(text))
+}
+
+// parseConfig reads the text of a file of that name.
+func parseConfig(path, text string) (*configFile, error) {
 	f := &configFile{path: path, sections: make(map[string][]setting)}
 	section := ""
-	for n, line := range strings.Split(string(text), "\n") {
+	for n, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || line[0] == '#':

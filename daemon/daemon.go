@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -49,12 +51,28 @@ type Daemon struct {
 	certificates *dtls.Certificates
 	store        *store.Store // nil: calls end with this process
 	unstored     string       // why
+
+	book  *logbook
+	tuner *tuner
+	load  load
+
+	ending atomic.Bool   // it drains, and ends then
+	end    chan struct{} // closed when Run is to end
+	finish func()        // closes it
+
+	reloading sync.Mutex
+	reloaded  *Options // the latest configuration; nil: opts
 }
 
 // New builds a daemon from complete options. Its errors say what to change. What it tells the operator goes to out, its log to
 // logTo. On error nothing is left open.
 func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err error) {
-	d = &Daemon{opts: opts, version: version, log: newLog(logTo, opts.LogLevel), started: time.Now()}
+	settings := opts.settings()
+	d = &Daemon{end: make(chan struct{}), opts: opts, version: version, started: time.Now(), book: newLogbook(logTo, opts.LogBare)}
+	d.finish = sync.OnceFunc(func() { close(d.end) })
+	d.book.setLevels(settings.LogLevels)
+	d.log = d.book.logger("core")
+	d.tuner = newTuner(settings, d.tune)
 	defer func() {
 		if err != nil {
 			d.close()
@@ -70,8 +88,8 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err != nil {
 		return d, err
 	}
-	if names := withoutEffect(opts.flags); len(names) > 0 {
-		d.log.Warn("options are accepted but have no effect yet", "options", strings.Join(names, " "))
+	for _, note := range withoutEffect(opts.flags) {
+		d.log.Warn("options are accepted without effect", "options", strings.Join(note.Names, " "), "why", note.Why)
 	}
 	if len(d.opts.idleSections) > 0 {
 		d.log.Warn("sections of --transcode-config hand audio to others, which has no effect yet", "sections", strings.Join(d.opts.idleSections, " "))
@@ -185,11 +203,16 @@ func (d *Daemon) openCalls() error {
 	if d.store != nil {
 		changed = d.store.Changed
 	}
+	limits := d.tuner.Settings().Limits
 	d.calls = call.NewManager(call.Config{
 		Changed: changed,
 		Plane:   d.plane, Log: d.log,
-		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
-		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
+		Timeout: limits.Timeout, SilentTimeout: limits.SilentTimeout, OfferTimeout: limits.OfferTimeout,
+		FinalTimeout: limits.FinalTimeout, DeleteDelay: limits.DeleteDelay, MaxSessions: limits.MaxSessions,
+		Admit: func() error {
+			s := d.tuner.Settings()
+			return d.load.admit(&s)
+		},
 		Ended:    d.ended,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		CodecPreferences: o.preferences, PortLatching: o.PortLatching, RelayForeign: o.Foreign == foreignRelay,
@@ -202,10 +225,16 @@ func (d *Daemon) openCalls() error {
 	if err != nil {
 		return err
 	}
+	access, err := o.Access.access()
+	if err != nil {
+		return err
+	}
 	d.disp = ng.NewDispatcher(ng.Config{
-		SSRC: ssrc,
-		CLI:  &cli.Commands{Calls: d.calls, Plane: d.plane, JSON: d.jsonStatistics}, Statistics: d.statistics,
-		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.log,
+		Access: access,
+		SSRC:   ssrc,
+		CLI:    d.commandLines(), Statistics: d.statistics,
+		Pages: d.pages(),
+		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.book.logger("control"),
 	})
 	return nil
 }
@@ -213,7 +242,7 @@ func (d *Daemon) openCalls() error {
 // listenCLI opens the control socket. A place that cannot be had is an error only if the operator named it: several
 // daemons may run side by side with different ports.
 func (d *Daemon) listenCLI() error {
-	server, err := cli.Listen(d.opts.Socket, func() *call.Manager { return d.calls }, d.status)
+	server, err := cli.Listen(d.opts.Socket, d)
 	if err != nil {
 		if d.opts.flags.Changed("control-socket") {
 			return err
@@ -245,7 +274,20 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		defer os.Remove(d.opts.PIDFile)
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		select {
+		case <-d.end:
+			return context.Canceled // which ends the others
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	group.Go(func() error { d.disp.Run(ctx); return nil })
+	group.Go(func() error { d.load.run(ctx, d.plane); return nil })
+	group.Go(func() error { d.watchDrain(ctx); return nil })
+	if p := d.pusher(); p != nil {
+		group.Go(func() error { p.Run(ctx); return nil })
+	}
 	group.Go(func() error {
 		d.certificates.Run(ctx, func(err error) { d.log.Error("the DTLS certificate cannot be renewed", "err", err) })
 		return nil
@@ -320,10 +362,10 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	fmt.Fprintf(out, "%-7s %-10s %s\n", plane, "SRTP", srtp.Reason)
 	fmt.Fprintf(out, "life               %s\n", d.outlives())
 	for _, w := range d.ways {
-		fmt.Fprintf(out, "control ng         %s\n", w.name)
+		fmt.Fprintf(out, "control %-10s %s\n", w.kind, w.name)
 	}
 	for _, w := range d.legacy.ways {
-		fmt.Fprintf(out, "control %s\n", w.name)
+		fmt.Fprintf(out, "control %-10s %s\n", w.kind, w.name)
 	}
 	if d.cli != nil {
 		fmt.Fprintf(out, "control tools      %s\n", d.opts.Socket)

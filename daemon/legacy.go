@@ -116,8 +116,8 @@ func rtpproxySocket(text string) (kind, place string, err error) {
 
 // legacyWay is one socket of an older control language.
 type legacyWay struct {
-	name  string // for people
-	serve func(context.Context) error
+	kind, name string // for people
+	serve      func(context.Context) error
 	io.Closer
 }
 
@@ -136,19 +136,19 @@ type legacy struct {
 // listen opens the sockets and returns the UDP ports that are not for media any more.
 func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 	o := &d.opts.Legacy
-	udp := func(option, name, text string, peer bool) error {
+	udp := func(option, text string, peer bool) error {
 		return eachAddress(option, text, func(a netip.AddrPort) error {
 			s, err := socket.ListenUDP(a, socket.Purpose{Language: "rtpproxy", Option: option}, d.log)
 			if err != nil {
 				return err
 			}
 			taken = append(taken, a.Port())
-			l.ways = append(l.ways, legacyWay{name + a.String(), func(ctx context.Context) error { return l.rtpproxy.ServeUDP(ctx, s, peer) }, s})
+			l.ways = append(l.ways, legacyWay{"rtpproxy", "udp " + a.String(), func(ctx context.Context) error { return l.rtpproxy.ServeUDP(ctx, s, peer) }, s})
 			return nil
 		})
 	}
 	for _, text := range o.UDP {
-		if err := udp("--listen-udp", "rtpproxy   udp ", text, o.Dialect == dialectPeer); err != nil {
+		if err := udp("--listen-udp", text, o.Dialect == dialectPeer); err != nil {
 			return nil, err
 		}
 	}
@@ -159,13 +159,13 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 		switch {
 		case err != nil:
 		case kind == "udp":
-			err = udp(option, "rtpproxy   udp ", place, false)
+			err = udp(option, place, false)
 		case kind == "tcp":
 			err = eachAddress(option, place, func(a netip.AddrPort) error {
-				return l.stream("rtpproxy   tcp "+a.String(), false)(socket.ListenTCP(a, purpose, d.log))
+				return l.stream("tcp "+a.String(), false)(socket.ListenTCP(a, purpose, d.log))
 			})
 		default:
-			err = l.stream("rtpproxy   "+kind+" "+place, kind == "unix")(socket.ListenUnix(place, purpose, d.log))
+			err = l.stream(kind+" "+place, kind == "unix")(socket.ListenUnix(place, purpose, d.log))
 		}
 		if err != nil {
 			return nil, err
@@ -177,7 +177,7 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 			if err != nil {
 				return err
 			}
-			l.ways = append(l.ways, legacyWay{"mediaproxy tcp " + a.String(), func(ctx context.Context) error { return l.mediaproxy.Serve(ctx, s) }, s})
+			l.ways = append(l.ways, legacyWay{"mediaproxy", "tcp " + a.String(), func(ctx context.Context) error { return l.mediaproxy.Serve(ctx, s) }, s})
 			return nil
 		})
 		if err != nil {
@@ -197,7 +197,7 @@ func (l *legacy) stream(name string, once bool) func(*socket.Stream, error) erro
 		if once {
 			serve = func(ctx context.Context) error { return l.rtpproxy.ServeOnce(ctx, s) }
 		}
-		l.ways = append(l.ways, legacyWay{name, serve, s})
+		l.ways = append(l.ways, legacyWay{"rtpproxy", name, serve, s})
 		return nil
 	}
 }

@@ -85,7 +85,7 @@ func TestOlderLanguagesAreServed(t *testing.T) {
 			t.Errorf("%s: %q is answered with %q, %v", c.network, c.command, b[:n], err)
 		}
 	}
-	if n := d.status().Calls.ByLanguage["rtpproxy"]; n.Live != 2 || n.Created != 2 {
+	if n := d.Status().Calls.ByLanguage["rtpproxy"]; n.Live != 2 || n.Created != 2 {
 		t.Errorf("calls by rtpproxy: %+v", n)
 	}
 	for _, line := range []string{"control rtpproxy   unix " + path, "control rtpproxy   udp 127.0.0.1:26100", "control mediaproxy tcp 127.0.0.1:26101"} {

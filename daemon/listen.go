@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -12,7 +13,7 @@ import (
 
 // way is one socket that control requests come by.
 type way struct {
-	name string // for people
+	kind, name string // for people
 	transport
 }
 
@@ -24,29 +25,25 @@ type transport interface {
 // listen opens all control sockets and the one of the tools, and returns the UDP ports that are not for media any more.
 func (d *Daemon) listen() (taken []uint16, err error) {
 	o := d.opts
-	udp := o.ListenNG
-	if len(udp)+len(o.ListenTCP)+len(o.ListenUnix)+len(o.ListenHTTP)+len(o.ListenHTTPS) == 0 && !o.Legacy.used() {
-		udp = []string{DefaultNG}
-	}
-	if err := d.listenAll("--listen-ng", "udp", udp, func(a netip.AddrPort) (transport, error) {
+	if err := d.listenAll("--listen-ng", "ng", "udp", o.udpSockets(), func(a netip.AddrPort) (transport, error) {
 		taken = append(taken, a.Port())
-		return opened(ng.ListenUDP(a, d.log))
+		return opened(d.listenUDP(a))
 	}); err != nil {
 		return nil, err
 	}
-	if err := d.listenAll("--listen-tcp-ng", "tcp", o.ListenTCP, func(a netip.AddrPort) (transport, error) {
-		return opened(ng.ListenTCP(a, d.log))
+	if err := d.listenAll("--listen-tcp-ng", "ng", "tcp", o.ListenTCP, func(a netip.AddrPort) (transport, error) {
+		return opened(ng.ListenTCP(a, d.book.logger("control")))
 	}); err != nil {
 		return nil, err
 	}
 	for _, path := range o.ListenUnix {
-		s, err := ng.ListenUnix(path, d.log)
+		s, err := ng.ListenUnix(path, d.book.logger("control"))
 		if err != nil {
 			return nil, err
 		}
-		d.ways = append(d.ways, way{"unix " + path, s})
+		d.ways = append(d.ways, way{"ng", "unix " + path, s})
 	}
-	if err := d.listenAll("--listen-http", "http", o.ListenHTTP, d.http(nil)); err != nil {
+	if err := d.listenAll("--listen-http", "ng", "http", o.ListenHTTP, d.http(nil)); err != nil {
 		return nil, err
 	}
 	if len(o.ListenHTTPS) > 0 {
@@ -54,7 +51,7 @@ func (d *Daemon) listen() (taken []uint16, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := d.listenAll("--listen-https", "https", o.ListenHTTPS, d.http(secure)); err != nil {
+		if err := d.listenAll("--listen-https", "ng", "https", o.ListenHTTPS, d.http(secure)); err != nil {
 			return nil, err
 		}
 	}
@@ -62,17 +59,46 @@ func (d *Daemon) listen() (taken []uint16, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.listenCtl(); err != nil {
+		return nil, err
+	}
 	return append(taken, legacy...), d.listenCLI()
+}
+
+// udpSockets are the addresses for ng over UDP. Without any way in for proxies there is one.
+func (o *Options) udpSockets() []string {
+	if len(o.ListenNG)+len(o.ListenTCP)+len(o.ListenUnix)+len(o.ListenHTTP)+len(o.ListenHTTPS) == 0 && !o.Legacy.used() {
+		return []string{DefaultNG}
+	}
+	return o.ListenNG
+}
+
+// listenUDP opens a socket for ng with the options that it has.
+func (d *Daemon) listenUDP(a netip.AddrPort) (*ng.UDP, error) {
+	u, err := ng.ListenUDP(a, d.book.logger("control"))
+	if err != nil {
+		return nil, err
+	}
+	if tos := d.opts.Tuning.ControlTOS; tos != 0 {
+		err = u.SetTOS(tos)
+	}
+	if mode := d.opts.ControlPMTU; mode != "" && err == nil {
+		err = u.SetPathMTU(mode == "want")
+	}
+	if err != nil {
+		return nil, errors.Join(err, u.Close())
+	}
+	return u, nil
 }
 
 func (d *Daemon) http(secure *tls.Config) func(netip.AddrPort) (transport, error) {
 	return func(a netip.AddrPort) (transport, error) {
-		return opened(ng.ListenHTTP(a, secure, seconds(d.opts.HTTPIdle), d.log))
+		return opened(ng.ListenHTTP(a, secure, seconds(d.opts.HTTPIdle), d.book.logger("http")))
 	}
 }
 
 // listenAll opens a socket for each address that an option gives.
-func (d *Daemon) listenAll(option, kind string, texts []string, open func(netip.AddrPort) (transport, error)) error {
+func (d *Daemon) listenAll(option, kind, proto string, texts []string, open func(netip.AddrPort) (transport, error)) error {
 	for _, text := range texts {
 		addrs, err := parseListen(text)
 		if err != nil {
@@ -83,7 +109,7 @@ func (d *Daemon) listenAll(option, kind string, texts []string, open func(netip.
 			if err != nil {
 				return err
 			}
-			d.ways = append(d.ways, way{kind + " " + a.String(), t})
+			d.ways = append(d.ways, way{kind, proto + " " + a.String(), t})
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,14 @@ type Options struct {
 	DTLS dtlsOptions
 
 	Quality qualityOptions
+	Tuning  tuningOptions
+	Access  accessOptions
+
+	Graphite graphiteOptions
+
+	ListenCLI     []string
+	ControlPMTU   string
+	DrainDeadline int // s
 
 	Legacy legacyOptions
 
@@ -71,11 +80,17 @@ type Options struct {
 	LogLevel    int
 	LogStderr   bool
 	LogFacility string
+	LogBare     bool
 	Foreground  bool
 
 	Templates        string
 	InterfacesConfig string
 	TranscodeConfig  string
+
+	Shot oneShotOptions
+
+	defaultFile, defaultSection string
+	given                       map[string][]string // what the command line sets
 
 	flags        *pflag.FlagSet
 	templates    map[string]string
@@ -86,7 +101,7 @@ type Options struct {
 
 // NewOptions returns the defaults, with the configuration file that is read if it exists and its section.
 func NewOptions(configFile, section string) *Options {
-	return &Options{ConfigFile: configFile, ConfigSection: section}
+	return &Options{ConfigFile: configFile, ConfigSection: section, defaultFile: configFile, defaultSection: section}
 }
 
 // Register adds the options to fs.
@@ -134,6 +149,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.IntVarP(&o.LogLevel, "log-level", "L", 6, "0 to 7 as in syslog: 3 errors, 4 warnings, 6 information, 7 debug")
 	fs.BoolVarP(&o.LogStderr, "log-stderr", "E", false, "log to standard error (Weir always does)")
 	fs.StringVar(&o.LogFacility, "log-facility", "daemon", "syslog facility (the log goes to standard error, where the journal picks it up)")
+	fs.BoolVar(&o.LogBare, "no-log-timestamps", false, "log without the time")
 	fs.BoolVarP(&o.Foreground, "foreground", "f", false, "stay in the foreground (Weir always does)")
 	fs.StringVar(&o.ConfigFile, "config-file", o.ConfigFile, "configuration file; \"none\" reads none")
 	fs.StringVar(&o.Templates, "templates", "", "section of the configuration file with signalling templates")
@@ -143,11 +159,21 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	o.DTLS.register(fs)
 	o.Quality.register(fs)
 	o.Legacy.register(fs)
+	fs.StringArrayVarP(&o.ListenCLI, "listen-cli", "c", nil, "[ADDRESS:]PORT for rtpengine-ctl over TCP; repeatable")
+	fs.StringVar(&o.ControlPMTU, "control-pmtu", "", "of IPv4 replies to ng requests over UDP: want (never fragmented on the way) or dont (default the system's)")
+	fs.IntVar(&o.DrainDeadline, "drain-deadline", 60, "seconds that SIGTERM waits for calls to end before it ends them and the daemon; 0 ends at once. "+
+		"A second SIGTERM, and SIGINT, always do")
+	o.Tuning.register(fs)
+	o.Access.register(fs)
+	o.Graphite.register(fs)
+	o.Shot.register(fs)
 	registerPeerOptions(fs)
 }
 
 // Complete reads the configuration file for what the command line leaves open, and checks the whole.
 func (o *Options) Complete() error {
+	o.given = make(map[string][]string)
+	o.flags.Visit(func(f *pflag.Flag) { o.given[f.Name] = slices.Clone(values(f)) })
 	if err := o.readFile(); err != nil {
 		return err
 	}
@@ -200,23 +226,23 @@ func (o *Options) take(file *configFile) error {
 	if err != nil {
 		return err
 	}
-	// What the command line sets replaces the file's value, lists as a whole.
-	given := make(map[string]bool)
-	o.flags.Visit(func(f *pflag.Flag) { given[f.Name] = true })
 	for _, v := range values {
 		flag := o.flags.Lookup(v.key)
 		if flag == nil {
 			return fmt.Errorf("%s line %d: unknown key %q%s", o.ConfigFile, v.line, v.key, o.nearest(v.key))
 		}
-		if given[v.key] {
-			continue
+		if _, given := o.given[v.key]; given {
+			continue // the command line replaces the file's value, lists as a whole
 		}
 		items := []string{v.value}
 		if flag.Value.Type() == "stringArray" {
 			items = strings.Split(strings.Trim(v.value, ";"), ";")
+			for i := range items {
+				items[i] = strings.TrimSpace(items[i])
+			}
 		}
 		for _, item := range items {
-			if err := o.flags.Set(v.key, strings.TrimSpace(item)); err != nil {
+			if err := o.flags.Set(v.key, item); err != nil {
 				return fmt.Errorf("%s line %d: %w", o.ConfigFile, v.line, err)
 			}
 		}
@@ -224,9 +250,18 @@ func (o *Options) take(file *configFile) error {
 	return nil
 }
 
+// FlagError names the option that a misspelt one on the command line may mean.
+func (o *Options) FlagError(err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
+		return fmt.Errorf("%w%s", err, o.nearest(unknown.GetSpecifiedName()))
+	}
+	return err
+}
+
 // nearest suggests the option a misspelt key may mean.
 func (o *Options) nearest(key string) string {
-	best, least := "", 3 // more than two edits is another word
+	best, least := "", max(3, len(key)/3) // more edits make another word
 	o.flags.VisitAll(func(f *pflag.Flag) {
 		if d := distance(key, f.Name); d < least {
 			best, least = f.Name, d
@@ -271,6 +306,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("--port-quarantine %d is negative", o.Quarantine)
 	case o.Outlive < 0:
 		return fmt.Errorf("--outlive %d is negative", o.Outlive)
+	case o.DrainDeadline < 0:
+		return fmt.Errorf("--drain-deadline %d is negative", o.DrainDeadline)
 	case o.HTTPIdle < 0:
 		return fmt.Errorf("--http-idle-timeout %d is negative", o.HTTPIdle)
 	case len(o.ListenHTTPS) > 0 && o.Certificate == "":
@@ -296,6 +333,20 @@ func (o *Options) check() error {
 	}
 	if err := o.Legacy.check(); err != nil {
 		return err
+	}
+	if err := o.Tuning.check(); err != nil {
+		return err
+	}
+	if _, err := o.Access.access(); err != nil {
+		return err
+	}
+	if err := o.Graphite.check(); err != nil {
+		return err
+	}
+	switch o.ControlPMTU {
+	case "", "want", "dont", "don't":
+	default:
+		return fmt.Errorf("--control-pmtu %q is neither want nor dont", o.ControlPMTU)
 	}
 	_, err := o.learning()
 	return err

@@ -46,9 +46,12 @@ func TestRtpenginesCommandLineIsUnderstood(t *testing.T) {
 	if o.PortMin != 20000 || o.PortMax != 20999 || o.LogLevel != 7 || o.DeleteDelay != 0 || o.Timeout != 90 || o.TOS != 184 {
 		t.Errorf("got %+v", o)
 	}
-	want := []string{"listen-cli", "redis", "no-redis-required", "log-level-internals", "recording-dir"}
-	if got := withoutEffect(o.flags); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
-		t.Errorf("without effect are said to be %v, want %v", got, want)
+	var idle []string
+	for _, note := range withoutEffect(o.flags) {
+		idle = append(idle, note.Names...)
+	}
+	if want := []string{"redis", "no-redis-required", "recording-dir"}; !slices.Equal(idle, want) {
+		t.Errorf("without effect are said to be %v, want %v", idle, want)
 	}
 }
 

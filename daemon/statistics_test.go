@@ -1,21 +1,19 @@
 package daemon
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/weir-media/weir/control/ng"
+	"github.com/weir-media/weir/control/counts"
 	"github.com/weir-media/weir/ngproto"
 )
 
 func TestControlStatisticsSumOverClients(t *testing.T) {
-	ping := func(n uint64) map[ngproto.Command]ng.CommandStats {
-		return map[ngproto.Command]ng.CommandStats{ngproto.Ping: {Requests: n, Time: 1500 * time.Millisecond}}
+	ping := func(n uint64) map[string]counts.Requests {
+		return map[string]counts.Requests{string(ngproto.Ping): {Count: n, Time: 1500 * time.Millisecond}}
 	}
-	tree := controlStatistics([]ng.ClientStats{
-		{Address: netip.MustParseAddr("192.0.2.2"), Commands: ping(3), Errors: 1},
-		{Address: netip.MustParseAddr("192.0.2.1"), Commands: ping(4), Errors: 2},
+	tree := controlStatistics([]counts.Client{
+		{Address: "192.0.2.2", Requests: ping(3), Errors: 1}, {Address: "192.0.2.1", Requests: ping(4), Errors: 2},
 	})
 	if n, _ := tree.Int("totalpingcount"); n != 7 {
 		t.Errorf("%d pings in all, want 7", n)

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/cli"
 	"github.com/weir-media/weir/media"
 )
@@ -46,8 +47,11 @@ func (d *Daemon) srtp() cli.SRTP {
 	return cli.SRTP{Kernel: true, Reason: "AES_CM_128, AES_192_CM and AES_256_CM with HMAC_SHA1; other suites are for userspace"}
 }
 
-// status gathers the counts of all parts.
-func (d *Daemon) status() cli.Status {
+// Calls returns the owner of all calls.
+func (d *Daemon) Calls() *call.Manager { return d.calls }
+
+// Status gathers the counts of all parts.
+func (d *Daemon) Status() cli.Status {
 	cs, ns, ms := d.calls.Stats(), d.disp.Stats(), d.plane.Totals()
 	st := cli.Status{
 		Version: d.version, PID: os.Getpid(), Started: d.started, UptimeSeconds: int64(time.Since(d.started).Seconds()),
@@ -60,6 +64,7 @@ func (d *Daemon) status() cli.Status {
 		},
 		NG: cli.NGCounts{Requests: ns.Requests, Failed: ns.Failed, Faults: ns.Faults},
 	}
+	st.Drain = d.draining()
 	st.Life.Outlook = d.outlives()
 	st.Life.Pins, _ = d.fast.Persistence()
 	if d.store != nil {

@@ -64,8 +64,7 @@ type fullCase struct {
 	out     []byte // payload; nil: the frame stays as it is
 	verdict verdict
 	reason  relayReason
-	counts  Counters // of the first flow
-	without []Mode
+	counts  Counters    // of the first flow
 	tcUp    relayReason // tc passes it up for this reason
 }
 

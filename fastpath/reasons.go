@@ -53,6 +53,15 @@ var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
 	relayReasonREASON_SRTP_LOST:      {"srtp-lost", "turned from or to SRTP when memory or keys ran out; dropped"},
 }
 
+// Exits returns the names of all exits, by number.
+func Exits() []string {
+	names := make([]string, len(exits))
+	for i := range exits {
+		names[i] = exits[i].name
+	}
+	return names
+}
+
 // Reasons are the exits of the programs with their packets, all CPUs together, for the hooks in use. It may be called
 // at any time; a plane without programs has none.
 func (p *Plane) Reasons() []ReasonCount {

@@ -72,6 +72,9 @@ func (d Drop) String() string {
 	return "unknown reason"
 }
 
+// DropReasons returns the words of all reasons.
+func DropReasons() []string { return dropNames[:] }
+
 // Drops counts packets by reason, indexed by Drop.
 type Drops [dropCount]uint64
 
@@ -84,10 +87,13 @@ func (d *Drops) Sum() uint64 {
 	return n
 }
 
+// errorDrops are the reasons that are errors.
+var errorDrops = [...]Drop{DropGarbage, DropBadRTP, DropBadRTCP, DropRTPOnRTCP, DropTooLong, DropSend, DropFault}
+
 // Errors counts what went wrong, as against what was kept out or held back on purpose.
 func (d *Drops) Errors() uint64 {
 	var n uint64
-	for _, r := range []Drop{DropGarbage, DropBadRTP, DropBadRTCP, DropRTPOnRTCP, DropTooLong, DropSend, DropFault} {
+	for _, r := range errorDrops {
 		n += d[r]
 	}
 	return n

@@ -40,6 +40,7 @@ type handshake struct {
 	running   atomic.Pointer[dtls.Session]
 	next      atomic.Pointer[dtls.Session] // that wants to take its place; nil: none
 	heard     atomic.Pointer[route]        // where the last DTLS packet came from
+	trouble   atomic.Pointer[error]        // of the last handshake that failed; nil: none has
 	due       atomic.Int64                 // when our first hello may be sent, on the plane's clock
 
 	mu     sync.Mutex
@@ -269,6 +270,7 @@ func (h *handshake) gaveUp(session *dtls.Session, err error) {
 }
 
 func (h *handshake) failed(err error) {
+	h.trouble.Store(&err)
 	p := h.link.plane
 	if leg := h.link.view.Load().primary(h.component); leg != nil {
 		leg.count.failed.Add(1)

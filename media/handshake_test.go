@@ -164,6 +164,9 @@ func TestAnotherCertificateFindsNoKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.until("the handshake fails", func() bool { return a.count.failed.Load() > 0 })
+	if st := link.State(); st.DTLSError == "" || st.DTLS == "connected" {
+		t.Errorf("the link says %+v", st)
+	}
 	if a.cipher.Load() != nil || a.count.handshakes.Load() != 0 {
 		t.Error("a certificate that was not announced has keyed the leg")
 	}

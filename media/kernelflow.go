@@ -29,6 +29,17 @@ const (
 	whyGone       = "flow vanished from the kernel"
 )
 
+// KernelReasons returns all labels that Totals.NotKernel can have.
+func KernelReasons() []string {
+	return []string{
+		whyNoPlan, whyClosed, whyKind, whyUserspace, whyNoFastPath, whyMuted, whyNoSink, whySinks, whyUnserved, whySinkClosed, whyFamily,
+		whyLearning, whyNoAddress, whyPeer, whyDetour, whyPending, whyInstall, whyStill, whyGone,
+	}
+}
+
+// WithdrawnReasons returns those of the labels that mean the kernel was tried and did not do.
+func WithdrawnReasons() []string { return []string{whyInstall, whyStill, whyGone} }
+
 // reason is a label out of a closed set, and what else there is to say.
 type reason struct{ label, detail string }
 

@@ -36,6 +36,7 @@ type Leg struct {
 	allowed atomic.Pointer[sources] // that ICE has authenticated; nil: learning says who is heard
 
 	count     counters
+	strange   stranger
 	inKernel  atomic.Bool
 	streams   *streams               // shared with the leg beside
 	stream    atomic.Pointer[stream] // of the last RTP packet at the socket; nil before it

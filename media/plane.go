@@ -448,7 +448,7 @@ func (p *Plane) register(h host, hold *lease, w *worker, affinity string, a, b t
 func (p *Plane) retire(l *Leg) {
 	p.mu.Lock()
 	delete(p.legs, l.local)
-	p.retired.add(l)
+	p.retired.add(l, &l.lease.pool.retired)
 	p.mu.Unlock()
 	l.lease.release(p.now() + p.quarantine)
 	p.open.Done()

@@ -21,6 +21,7 @@ type PoolStats struct {
 type hostPool struct {
 	addr    netip.Addr
 	figures figures
+	retired Traffic // of legs that are gone; under the plane's lock
 
 	mu    sync.Mutex
 	taken portSet

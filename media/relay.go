@@ -265,6 +265,7 @@ func (w *worker) publish(l *Leg, p *plan) {
 // refuse counts a packet of a foreign source.
 func (w *worker) refuse(l *Leg, from netip.AddrPort) {
 	l.drop(DropForeign)
+	l.strange.note(from, w.now)
 	if ok, more := w.plane.limits.foreign.allow(w.now); ok {
 		peer, _ := l.source()
 		w.plane.log.Info("packet of a foreign source refused", "local", l.local, "source", from, "peer", peer, "unlogged", more)

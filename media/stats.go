@@ -47,6 +47,9 @@ type Stats struct {
 	Confirmed   bool           // Source is final
 	Destination netip.AddrPort // where packets for the peer go; zero when unknown
 
+	Stranger   netip.AddrPort // the last source that userspace has refused; zero when it has refused none
+	StrangerAt time.Duration  // when
+
 	Plane PlaneName
 	Why   string // not in the kernel; empty if it is
 }
@@ -71,10 +74,7 @@ func (l *Leg) Stats() Stats {
 	st.Drops[DropBlocked] += st.Kernel.Blocked
 	st.Refused = st.Drops[DropForeign] + st.Kernel.Refused
 	st.Errors = st.Drops.Errors()
-	// The kernel counts a packet that userspace relayed meanwhile as a gap.
-	if lost, stray := c.lost.Load()+st.Kernel.Lost, c.stray.Load(); lost > stray {
-		st.Lost = lost - stray
-	}
+	st.Lost = l.lost(st.Kernel.Lost)
 	s := l.stream.Load()
 	if s != nil {
 		st.SSRC = s.ssrc
@@ -90,6 +90,7 @@ func (l *Leg) Stats() Stats {
 		st.Extremes = s.extremes.read(uint32(v))
 	}
 	st.Source, st.Confirmed = l.source()
+	st.Stranger, st.StrangerAt = l.strange.read()
 	if q, p := l.peer.Load(), l.plan.Load(); q != nil && p != nil && q.epoch == p.Epoch {
 		st.LearnedAt = q.at
 	}
@@ -114,21 +115,62 @@ type Totals struct {
 	NotKernel   map[string]int // why, for each of UserFlows; the words are few
 	Faults      uint64         // of workers, apart from those charged to a leg
 	Quality     Figures        // of all streams
+
+	Handshakes, HandshakesFailed uint64    // of DTLS
+	Lost                         uint64    // as Stats.Lost
+	Addresses                    []Traffic // in the order of Pools
 }
 
-func (t *Totals) add(l *Leg) {
+// Traffic is what the legs of one local address have received and sent, on both planes.
+type Traffic struct {
+	Address      netip.Addr
+	In, Out      Counts
+	Errors, Lost uint64
+}
+
+func (t *Traffic) add(d *Traffic) {
+	t.In.add(d.In)
+	t.Out.add(d.Out)
+	t.Errors += d.Errors
+	t.Lost += d.Lost
+}
+
+// add takes in a leg's counts, those of its address into at.
+func (t *Totals) add(l *Leg, at *Traffic) {
 	c := &l.count
-	t.Userspace.add(c.out.load())
-	kernel := l.kernel.sum()
+	out, kernel := c.out.load(), l.kernel.sum()
+	t.Userspace.add(out)
 	t.Kernel.add(Counts{Packets: kernel.Packets, Bytes: kernel.Bytes})
 	t.Refused += kernel.Refused + c.drops[DropForeign].Load()
 	t.Drops[DropBlocked] += kernel.Blocked
-	for i := range t.Drops {
-		t.Drops[i] += c.drops[i].Load()
+	var drops Drops
+	for i := range drops {
+		drops[i] = c.drops[i].Load()
+		t.Drops[i] += drops[i]
 	}
+	t.Handshakes += c.handshakes.Load()
+	t.HandshakesFailed += c.failed.Load()
+
+	d := Traffic{In: c.in.load(), Out: out, Errors: drops.Errors(), Lost: l.lost(kernel.Lost)}
+	if l.stream.Load() != nil {
+		d.In.add(l.streams.received())
+	}
+	d.In.add(Counts{Packets: kernel.Packets, Bytes: kernel.Bytes})
+	d.Out.add(c.outKernel.load())
+	t.Lost += d.Lost
+	at.add(&d)
 }
 
-// Totals sums over all legs, also closed ones.
+// lost returns the gaps in what has come, of which the kernel has counted some. It takes a packet that userspace relayed
+// meanwhile for a gap, too.
+func (l *Leg) lost(kernel uint64) uint64 {
+	if lost, stray := l.count.lost.Load()+kernel, l.count.stray.Load(); lost > stray {
+		return lost - stray
+	}
+	return 0
+}
+
+// Totals sums over all legs, also closed ones. No lock is held over more than one of them.
 func (p *Plane) Totals() Totals {
 	p.mu.RLock()
 	t := p.retired
@@ -136,11 +178,18 @@ func (p *Plane) Totals() Totals {
 	for _, l := range p.legs {
 		legs = append(legs, l)
 	}
+	at := make(map[*hostPool]*Traffic, len(p.pools))
+	t.Addresses = make([]Traffic, len(p.pools))
+	for i, h := range p.pools {
+		t.Addresses[i] = h.retired
+		t.Addresses[i].Address = h.addr
+		at[h] = &t.Addresses[i]
+	}
 	p.mu.RUnlock()
 
 	t.Legs, t.NotKernel = len(legs), make(map[string]int)
 	for _, l := range legs {
-		t.add(l)
+		t.add(l, at[l.lease.pool])
 		if plan := l.plan.Load(); plan == nil || plan.Kind != RTP {
 			continue
 		}
@@ -157,6 +206,32 @@ func (p *Plane) Totals() Totals {
 		t.Quality.join(h.figures.read())
 	}
 	return t
+}
+
+// Relayed is what the planes have relayed so far.
+type Relayed struct {
+	Kernel, Userspace Counts
+	Errors            uint64
+}
+
+// Relayed is a cheaper Totals for those who look often.
+func (p *Plane) Relayed() Relayed {
+	p.mu.RLock()
+	r := Relayed{Kernel: p.retired.Kernel, Userspace: p.retired.Userspace, Errors: p.retired.Drops.Errors()}
+	legs := make([]*Leg, 0, len(p.legs))
+	for _, l := range p.legs {
+		legs = append(legs, l)
+	}
+	p.mu.RUnlock()
+	for _, l := range legs {
+		r.Userspace.add(l.count.out.load())
+		kernel := l.kernel.sum()
+		r.Kernel.add(Counts{Packets: kernel.Packets, Bytes: kernel.Bytes})
+		for _, why := range errorDrops {
+			r.Errors += l.count.drops[why].Load()
+		}
+	}
+	return r
 }
 
 // Pools counts the ports of each local address.

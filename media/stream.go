@@ -42,6 +42,7 @@ type stream struct {
 	last  atomic.Uint64 // extended highest sequence number<<32 | time stamp of the last packet at the socket
 	seen  atomic.Int64  // when that came
 	units atomic.Uint64 // jitter in time stamp units<<32 | rate
+	shown atomic.Int32  // payloadType, for everybody
 
 	extremes extremes
 
@@ -60,6 +61,7 @@ type kernelCount struct {
 func newStream(ssrc uint32, media int) *stream {
 	s := &stream{ssrc: ssrc, payloadType: -1}
 	s.media.Store(int32(media))
+	s.shown.Store(-1)
 	return s
 }
 
@@ -176,6 +178,7 @@ func (w *worker) track(l *Leg, p *plan, s *stream, size int) {
 	}
 	if int16(h.PayloadType) != s.payloadType {
 		s.payloadType, s.rate = int16(h.PayloadType), p.rate(h.PayloadType)
+		s.shown.Store(int32(h.PayloadType))
 	}
 	if s.rate != 0 {
 		s.jitter.Update(h.SSRC, h.Timestamp, s.rate, w.now)
@@ -275,7 +278,9 @@ type StreamStats struct {
 	Sequence  uint16        // the highest
 	LastSeen  time.Duration // when the last packet came
 	Jitter    time.Duration // of the packets that userspace has seen; 0 when the clock rate is not known
-	Quality   *Quality      // as its hearers have it; nil before the first report. Nobody writes to it.
+	// PayloadType is that of the last packet userspace has seen, -1 before it.
+	PayloadType int
+	Quality     *Quality // as its hearers have it; nil before the first report. Nobody writes to it.
 }
 
 // Streams returns the SSRCs that have come to the leg or the one beside it, in the order of their appearance. At most 64 are
@@ -296,7 +301,7 @@ func (p *Plane) describe(s *stream) StreamStats {
 	t := s.totals()
 	st := StreamStats{
 		SSRC: s.ssrc, Media: int(s.media.Load()), Counts: Counts{Packets: t.packets, Bytes: t.bytes}, Lost: t.lost,
-		Timestamp: t.timestamp, Sequence: uint16(t.highest), LastSeen: t.seen, Jitter: t.jitterTime(),
+		Timestamp: t.timestamp, Sequence: uint16(t.highest), LastSeen: t.seen, Jitter: t.jitterTime(), PayloadType: int(s.shown.Load()),
 	}
 	switch q := s.reports.quality; {
 	case q != nil:

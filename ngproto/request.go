@@ -8,6 +8,7 @@ import "net/netip"
 type Request struct {
 	Command Command
 	Flags   Flags
+	Client  netip.Addr // who has sent it; Parse leaves it to whoever knows
 
 	// Call and parties.
 	CallID    string
@@ -49,7 +50,6 @@ type Request struct {
 	Transport     string // a known transport protocol in capitals as in SDP, "" if not asked for
 	TOS           Number
 	XMLRPCAddr    netip.Addr
-	Client        netip.Addr // where the request came from; Parse leaves it to whoever knows
 
 	// Description and codecs.
 	Codec           Codecs

@@ -86,7 +86,7 @@ func (s *scene) start(more ...string) {
 	s.Helper()
 	args := append([]string{
 		"serve", "--config-file=none", "--interface=left/10.0.1.1", "--interface=right/10.0.2.1", "--listen-ng=" + s.ngAddr,
-		"--control-socket=" + s.socket(), "--state-dir=" + s.dir, "--bpffs=" + s.bpffs, "--delete-delay=0", "--log-level=4",
+		"--control-socket=" + s.socket(), "--state-dir=" + s.dir, "--bpffs=" + s.bpffs, "--delete-delay=0", "--drain-deadline=0", "--log-level=4",
 	}, append(s.options, more...)...)
 	s.daemon = exec.Command(value(os.Executable())(s.T), args...)
 	s.daemon.Env = append(os.Environ(), serveEnv+"=1")

@@ -19,7 +19,11 @@ func main() {
 	if called != "rtpengine-ctl" && len(os.Args) > 1 && isOption(os.Args[1]) {
 		called = "rtpengine" // options without a command are rtpengine's way to start the daemon
 	}
-	if err := root(called).Execute(); err != nil {
+	cmd := root(called)
+	if len(os.Args) > 1 && os.Args[1] == "-?" {
+		cmd.SetArgs([]string{"--help"}) // as rtpengine has it
+	}
+	if err := cmd.Execute(); err != nil {
 		fmt.Fprintf(os.Stderr, "weir: %v\n", err)
 		os.Exit(1)
 	}
@@ -39,9 +43,9 @@ func root(called string) *cobra.Command {
 		cmd.Use = "rtpengine"
 		cmd.Version = version
 		cmd.Flags().BoolP("version", "v", false, "print the version")
+		cmd.SetVersionTemplate("Version: {{.Version}}\n")
 	case "rtpengine-ctl":
-		cmd = &cobra.Command{Use: "rtpengine-ctl", Short: "Look into a running daemon"}
-		cmd.AddCommand(statusCommand(), listCommand(), topCommand())
+		cmd = ctlCommand()
 	default:
 		cmd = &cobra.Command{
 			Use:   "weir",
@@ -51,10 +55,14 @@ established calls stay in the kernel (XDP or tc); everything else goes through u
 
   weir serve           start the daemon; without options it finds the interfaces itself
   weir status          what runs where, and why not in the kernel
-  weir top             the calls, live`,
+  weir top             the calls, live
+  weir explain CALL-ID why a call has no sound
+  weir doctor          what is wrong with this host, and how to mend it`,
 			Version: version,
 		}
-		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(), versionCommand())
+		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(),
+			showCommand(), explainCommand(), terminateCommand(), drainCommand(), undrainCommand(),
+			reloadCommand(), configCommand("/etc/weir/weir.conf", "weir"), doctorCommand(), versionCommand(), docsCommand())
 	}
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	return cmd

@@ -23,6 +23,24 @@ func tool(cmd *cobra.Command) (client func() *cli.Client, asJSON *bool) {
 	return func() *cli.Client { return cli.NewClient(*socket) }, asJSON
 }
 
+// completeCalls has the shell complete the ids of the calls that live.
+func completeCalls(client func() *cli.Client) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		calls, err := client().Calls(cmd.Context(), 1000)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var ids []cobra.Completion
+		for i := range calls.Calls {
+			ids = append(ids, calls.Calls[i].CallID)
+		}
+		return ids, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -53,6 +71,9 @@ func printStatus(out io.Writer, st *cli.Status) error {
 	fmt.Fprintf(w, "weir %s\tpid %d, up %s\n", st.Version, st.PID, time.Duration(st.UptimeSeconds)*time.Second)
 	for _, e := range st.Engines {
 		fmt.Fprintf(w, "%s\t%s on %s: %s\n", e.Interface, e.Engine, strings.Join(e.Addresses, ", "), e.Reason)
+	}
+	if d := &st.Drain; d.Draining {
+		fmt.Fprintf(w, "draining\t%s\n", drainText(d))
 	}
 	fmt.Fprintf(w, "userspace\t%s: %s\n", st.IO.Engine, st.IO.Reason)
 	plane := "in userspace"

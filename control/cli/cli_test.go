@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/control/cli"
@@ -16,6 +17,24 @@ import (
 )
 
 const offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+
+// host is a daemon that does nothing but note what it is told.
+type host struct {
+	calls   *call.Manager
+	refuses error
+}
+
+func (h *host) Calls() *call.Manager { return h.calls }
+func (h *host) Status() cli.Status   { return cli.Status{Version: "test"} }
+func (h *host) Reload() (cli.Reloaded, error) {
+	return cli.Reloaded{Changed: []string{"timeout"}, Restart: []string{"interface"}}, h.refuses
+}
+
+func (h *host) Drain(limit time.Duration, failPing bool) cli.Drain {
+	return cli.Drain{Draining: true, PingsRefused: failPing, DeadlineSeconds: int64(limit.Seconds())}
+}
+
+func (h *host) Undrain() cli.Drain { return cli.Drain{DeadlineSeconds: -1} }
 
 // serve starts a server of a manager with one offered call, and returns the path of its socket.
 func serve(t *testing.T) string {
@@ -38,7 +57,7 @@ func serve(t *testing.T) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "weir.sock")
-	s, err := cli.Listen(path, func() *call.Manager { return m }, func() cli.Status { return cli.Status{Version: "test"} })
+	s, err := cli.Listen(path, &host{calls: m})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,14 +111,14 @@ func TestClientAndServerAgree(t *testing.T) {
 
 func TestSocketOfALiveDaemonIsNotTaken(t *testing.T) {
 	path := serve(t)
-	if _, err := cli.Listen(path, nil, nil); err == nil || !strings.Contains(err.Error(), "--control-socket") {
+	if _, err := cli.Listen(path, nil); err == nil || !strings.Contains(err.Error(), "--control-socket") {
 		t.Errorf("got %v, want an error that names the option", err)
 	}
 }
 
 func TestSocketOfADeadDaemonIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "weir.sock")
-	s, err := cli.Listen(path, nil, nil)
+	s, err := cli.Listen(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +133,7 @@ func TestSocketOfADeadDaemonIsReplaced(t *testing.T) {
 	if err := os.Rename(kept, path); err != nil {
 		t.Fatal(err)
 	}
-	s, err = cli.Listen(path, nil, nil)
+	s, err = cli.Listen(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

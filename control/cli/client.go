@@ -51,8 +51,51 @@ func (c *Client) Call(ctx context.Context, id string) (*Call, error) {
 	return one, c.get(ctx, "/v1/calls/"+url.PathEscape(id), one)
 }
 
+// Reload has the daemon read its configuration again.
+func (c *Client) Reload(ctx context.Context) (*Reloaded, error) {
+	r := new(Reloaded)
+	return r, c.do(ctx, http.MethodPost, "/v1/reload", r)
+}
+
+// Explain returns why a call has sound or has none.
+func (c *Client) Explain(ctx context.Context, id string) (*Explanation, error) {
+	e := new(Explanation)
+	return e, c.get(ctx, "/v1/explain/"+url.PathEscape(id), e)
+}
+
+// Drain has the daemon refuse new calls, and end those that live after the limit unless it is 0. With failPing it refuses pings of
+// proxies, too.
+func (c *Client) Drain(ctx context.Context, limit time.Duration, failPing bool) (*Drain, error) {
+	query := url.Values{"limit": {limit.String()}}
+	if failPing {
+		query.Set("fail-ping", "1")
+	}
+	d := new(Drain)
+	return d, c.do(ctx, http.MethodPost, "/v1/drain?"+query.Encode(), d)
+}
+
+// Undrain has the daemon take new calls again.
+func (c *Client) Undrain(ctx context.Context) (*Drain, error) {
+	d := new(Drain)
+	return d, c.do(ctx, http.MethodPost, "/v1/undrain", d)
+}
+
+// Terminate ends a call at once, or all for an empty id.
+func (c *Client) Terminate(ctx context.Context, id string) (*Terminated, error) {
+	path := "/v1/terminate-all"
+	if id != "" {
+		path = "/v1/terminate/" + url.PathEscape(id)
+	}
+	t := new(Terminated)
+	return t, c.do(ctx, http.MethodPost, path, t)
+}
+
 func (c *Client) get(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://weir"+path, nil)
+	return c.do(ctx, http.MethodGet, path, into)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://weir"+path, nil)
 	if err != nil {
 		return err
 	}

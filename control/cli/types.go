@@ -21,6 +21,7 @@ type Status struct {
 	Kernel  []ReasonCount `json:"kernel_exits"`  // packets by the way they left the kernel programs
 	Ports   []Pool        `json:"ports"`
 	NG      NGCounts      `json:"ng"`
+	Drain   Drain         `json:"drain"`
 	Life    Life          `json:"life"`
 }
 
@@ -148,4 +149,24 @@ type Leg struct {
 	Refused         uint64 `json:"refused"`          // from sources that are not the party
 	Errors          uint64 `json:"errors"`
 	LastPacketMS    int64  `json:"last_packet_ms"` // ago; -1 when none came
+}
+
+// Reloaded says what a reload of the configuration has done.
+type Reloaded struct {
+	Changed []string `json:"changed"`       // options whose new values have taken effect
+	Restart []string `json:"after_restart"` // options whose new values wait for the next start
+}
+
+// Drain is how far a drain is.
+type Drain struct {
+	Draining        bool  `json:"draining"` // new calls are refused
+	Ending          bool  `json:"ending"`   // the daemon ends when no call is left
+	PingsRefused    bool  `json:"pings_refused"`
+	Remaining       int   `json:"remaining_calls"`  // that nobody has asked the end of; 0 when not draining
+	DeadlineSeconds int64 `json:"deadline_seconds"` // until they are ended; -1 for never
+}
+
+// Terminated says how many calls were ended.
+type Terminated struct {
+	Calls int `json:"calls"`
 }

@@ -97,6 +97,18 @@ func (c *Cache) Expire() {
 	}
 }
 
+// Len returns how many requests are remembered.
+func (c *Cache) Len() int {
+	n := 0
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n += len(s.young) + len(s.old)
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // claim returns the entry of cookie, and whether it is new and so the caller's to finish. For one that another executes,
 // finished is closed with its end.
 func (s *cacheShard) claim(cookie string, now time.Time) (entry *cached, first bool, finished <-chan struct{}) {

@@ -16,7 +16,7 @@ const maxClients = 1000
 // Client answers the requests of one address, and counts them. It is safe for concurrent use.
 type Client struct {
 	disp *Dispatcher
-	addr netip.Addr // invalid: it has none
+	addr netip.Addr // invalid: of clients without one, or beyond maxClients
 
 	counts map[ngproto.Command]*commandCount // immutable; the counts are not
 	errors atomic.Uint64
@@ -75,8 +75,10 @@ func (c *Client) Plain(payload []byte) []byte {
 // count notes that a command was executed.
 func (c *Client) count(command ngproto.Command, began time.Time, failed bool) {
 	if n := c.counts[command]; n != nil {
+		took := time.Since(began)
 		n.requests.Add(1)
-		n.nanoseconds.Add(int64(time.Since(began)))
+		n.nanoseconds.Add(int64(took))
+		c.disp.extremes.add(command, took)
 	}
 	if failed {
 		c.errors.Add(1)
@@ -108,5 +110,33 @@ func (d *Dispatcher) Clients() []ClientStats {
 		}
 		all = append(all, st)
 	}
+	return all
+}
+
+// extremes are the shortest and longest times of commands.
+type extremes struct {
+	mu  sync.Mutex
+	all map[ngproto.Command]Extreme
+}
+
+// Extreme is how long requests of one command took at least and at most.
+type Extreme struct{ Shortest, Longest time.Duration }
+
+func (e *extremes) add(command ngproto.Command, took time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was, ok := e.all[command]
+	if !ok {
+		was.Shortest = took
+	}
+	e.all[command] = Extreme{min(was.Shortest, took), max(was.Longest, took)}
+}
+
+// TakeExtremes returns the extremes since it was last called.
+func (d *Dispatcher) TakeExtremes() map[ngproto.Command]Extreme {
+	d.extremes.mu.Lock()
+	defer d.extremes.mu.Unlock()
+	all := d.extremes.all
+	d.extremes.all = make(map[ngproto.Command]Extreme, len(all))
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"runtime/debug"
 	"strings"
@@ -26,25 +27,34 @@ const strangers = 1000
 // reasonInternal answers a request whose execution failed by a fault of ours. The log has the details.
 const reasonInternal = "Internal error"
 
+// reasonDraining answers pings of a daemon that wants to be left.
+const reasonDraining = "Draining"
+
 // Dispatcher executes requests, whatever transport they came by. It is safe for concurrent use.
 type Dispatcher struct {
 	calls  *call.Manager
 	cache  *cookie.Cache
-	parser *ngproto.Parser
+	parser atomic.Pointer[ngproto.Parser]
 	sdp    sdp.Options
 	ssrc   SSRCReporting
 	cli    CLI
+	access Access
 	sizes  sizer
 	log    *slog.Logger
 
 	faults   atomic.Uint64
 	requests atomic.Uint64
 	failed   atomic.Uint64
+	refused  atomic.Uint64 // requests and connections of addresses that may not
+
+	pingless atomic.Bool // pings are refused
 
 	garbage atomic.Int64 // when a line that anybody who reaches the port can cause was last logged, in Unix seconds
 
 	clients    clients
+	extremes   extremes
 	statistics func() ngproto.Dict
+	pages      map[string]http.Handler
 
 	mu    sync.Mutex
 	known map[string]bool // words logged already
@@ -57,15 +67,20 @@ type Config struct {
 	SDP    sdp.Options
 	SSRC   SSRCReporting
 	CLI    CLI // nil: no command lines
+	Access Access
 	// Statistics returns the tree of all counts; nil: none.
 	Statistics func() ngproto.Dict
-	Log        *slog.Logger // nil: none
+	// Pages are what HTTP serves beside the languages, by the pattern of net/http that leads to them.
+	Pages map[string]http.Handler
+	Log   *slog.Logger // nil: none
 }
 
 // CLI runs one line of the operator's command language, as the ng command "cli", HTTP and WebSocket bring it, and returns all
 // that it prints. It must be safe for concurrent use.
 type CLI interface {
 	Run(line string) string
+	// Changes tells whether a line may change anything.
+	Changes(line string) bool
 }
 
 // NewDispatcher returns a Dispatcher for the calls of cfg.
@@ -76,11 +91,17 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Dispatcher{
-		calls: cfg.Calls, cache: cookie.New(time.Now), parser: cfg.Parser, sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, log: cfg.Log,
-		known: make(map[string]bool), statistics: cfg.Statistics, clients: clients{all: make(map[netip.Addr]*Client)},
+	d := &Dispatcher{
+		calls: cfg.Calls, cache: cookie.New(time.Now), sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, access: cfg.Access, log: cfg.Log,
+		known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
+		extremes: extremes{all: make(map[ngproto.Command]Extreme)},
 	}
+	d.parser.Store(cfg.Parser)
+	return d
 }
+
+// SetParser has requests from now on be read by another parser.
+func (d *Dispatcher) SetParser(p *ngproto.Parser) { d.parser.Store(p) }
 
 // Run keeps the retransmission cache young until ctx ends.
 func (d *Dispatcher) Run(ctx context.Context) {
@@ -161,7 +182,7 @@ func (d *Dispatcher) execute(from *Client, dict ngproto.Dict) (reply *ngproto.Re
 		}
 		from.count(command, began, reply.Result() == ngproto.ResultError)
 	}()
-	req, err := d.parser.Parse(dict)
+	req, err := d.parser.Load().Parse(dict)
 	if err != nil {
 		return d.failure(err, dict.Text("call-id"), dict.Text("command"))
 	}
@@ -177,6 +198,13 @@ func (d *Dispatcher) execute(from *Client, dict ngproto.Dict) (reply *ngproto.Re
 	return reply
 }
 
+// logStranger tells once a second at most that somebody is kept out.
+func (d *Dispatcher) logStranger(addr netip.Addr) {
+	if now := time.Now().Unix(); d.garbage.Swap(now) != now {
+		d.log.Warn("control request of an address that is not in --control-allow", "from", addr)
+	}
+}
+
 // command is how the dispatcher carries out one command.
 type command struct {
 	run func(*Dispatcher, *ngproto.Request) (*ngproto.Reply, error)
@@ -186,7 +214,7 @@ type command struct {
 
 // commands are those the dispatcher knows.
 var commands = map[ngproto.Command]command{
-	ngproto.Ping:      {run: func(*Dispatcher, *ngproto.Request) (*ngproto.Reply, error) { return ngproto.Pong(), nil }},
+	ngproto.Ping:      {run: (*Dispatcher).ping},
 	ngproto.Offer:     {run: (*Dispatcher).sdpOffer},
 	ngproto.Answer:    {run: (*Dispatcher).sdpAnswer, unknownCall: ngproto.ReasonUnknownCall},
 	ngproto.Delete:    {run: (*Dispatcher).delete},
@@ -238,6 +266,19 @@ func (d *Dispatcher) run(req *ngproto.Request) (*ngproto.Reply, error) {
 	return reply, err
 }
 
+func (d *Dispatcher) ping(*ngproto.Request) (*ngproto.Reply, error) {
+	if d.pingless.Load() {
+		return nil, &ngproto.Error{Reason: reasonDraining}
+	}
+	return ngproto.Pong(), nil
+}
+
+// RefusePings has pings be answered with an error, so that proxies take this one for dead, or no longer.
+func (d *Dispatcher) RefusePings(refuse bool) { d.pingless.Store(refuse) }
+
+// PingsRefused tells whether they are.
+func (d *Dispatcher) PingsRefused() bool { return d.pingless.Load() }
+
 func (d *Dispatcher) sdpOffer(req *ngproto.Request) (*ngproto.Reply, error) {
 	return d.describe(req, d.calls.Offer)
 }
@@ -284,11 +325,24 @@ func (d *Dispatcher) describe(req *ngproto.Request, step func(*call.Request) (st
 	text, err := step(translate(req, desc))
 	if err != nil {
 		if errors.Is(err, call.ErrSessionLimit) && req.Flags.LoadLimit {
-			return ngproto.LoadLimit(ngproto.ReasonSessionLimit), nil
+			return ngproto.LoadLimit(limitMessage(err)), nil
 		}
 		return nil, err
 	}
 	return ngproto.OK().Set("sdp", ngproto.String(text)), nil
+}
+
+// limitMessage says which limit a call is refused by. Clients that do not ask for that have one reason for all.
+func limitMessage(err error) string {
+	switch {
+	case errors.Is(err, call.ErrCPULimit):
+		return ngproto.ReasonCPULimit
+	case errors.Is(err, call.ErrLoadLimit):
+		return ngproto.ReasonLoadLimit
+	case errors.Is(err, call.ErrBandwidthLimit):
+		return ngproto.ReasonBandwidthLimit
+	}
+	return ngproto.ReasonSessionLimit
 }
 
 func (d *Dispatcher) delete(req *ngproto.Request) (*ngproto.Reply, error) {
@@ -386,9 +440,11 @@ func withoutEffect(req *ngproto.Request) []string {
 // Stats are counts of requests.
 type Stats struct {
 	Requests, Failed, Faults uint64
+	Refused                  uint64 // from addresses that may not
+	Replies                  int    // that are remembered now
 }
 
 // Stats returns the counts so far.
 func (d *Dispatcher) Stats() Stats {
-	return Stats{Requests: d.requests.Load(), Failed: d.failed.Load(), Faults: d.faults.Load()}
+	return Stats{Requests: d.requests.Load(), Failed: d.failed.Load(), Faults: d.faults.Load(), Refused: d.refused.Load(), Replies: d.cache.Len()}
 }

@@ -61,7 +61,7 @@ func ListenHTTP(addr netip.AddrPort, secure *tls.Config, idle time.Duration, log
 		h.listener = tls.NewListener(h.listener, secure)
 	}
 	h.server = http.Server{
-		Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: requestTimeout, IdleTimeout: idle,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: requestTimeout, IdleTimeout: idle,
 		// A client that does not read its reply must not keep it in memory. A WebSocket sets deadlines of its own.
 		WriteTimeout:                 requestTimeout + writeTimeout,
 		DisableGeneralOptionsHandler: true,                                              // browsers want our headers from "OPTIONS *" too
@@ -76,6 +76,7 @@ func (h *HTTP) Addr() net.Addr { return h.listener.Addr() }
 // Serve has disp answer requests until ctx ends, then closes all connections.
 func (h *HTTP) Serve(ctx context.Context, disp *Dispatcher) error {
 	h.disp = disp
+	h.server.Handler = h.routes()
 	h.server.BaseContext = func(net.Listener) context.Context { return ctx }
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() })
 	defer stop()
@@ -101,6 +102,9 @@ func (h *HTTP) routes() http.Handler {
 	mux.HandleFunc("POST /ng-plain", h.plain)
 	mux.HandleFunc("GET /cli/{line...}", h.cliByPath)
 	mux.HandleFunc("POST /cli", h.cliByBody)
+	for pattern, page := range h.disp.pages {
+		mux.Handle(pattern, page)
+	}
 	mux.HandleFunc("/", notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, header := range [][2]string{
@@ -167,7 +171,26 @@ func (h *HTTP) client(r *http.Request) *Client {
 	return h.disp.From(from.Addr())
 }
 
+// refuses answers a request that would change something and may not, and tells whether it did.
+func (h *HTTP) refuses(w http.ResponseWriter, r *http.Request) bool {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr) // none on a unix socket
+	status, why := h.disp.access.refusal(r, from.Addr())
+	if status == 0 {
+		return false
+	}
+	h.disp.refused.Add(1)
+	h.disp.logStranger(from.Addr())
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	text(w, status, why)
+	return true
+}
+
 func (h *HTTP) ng(w http.ResponseWriter, r *http.Request) {
+	if h.refuses(w, r) {
+		return
+	}
 	data, contentType, ok := body(w, r, contentNG)
 	if !ok {
 		return
@@ -181,6 +204,9 @@ func (h *HTTP) ng(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *HTTP) plain(w http.ResponseWriter, r *http.Request) {
+	if h.refuses(w, r) {
+		return
+	}
 	data, contentType, ok := body(w, r, contentNG, contentJSON)
 	if !ok {
 		return
@@ -210,11 +236,17 @@ func (h *HTTP) cli(w http.ResponseWriter, r *http.Request, line string) {
 		notFound(w, r)
 		return
 	}
+	if h.disp.cli.Changes(line) && h.refuses(w, r) {
+		return
+	}
 	text(w, http.StatusOK, h.disp.CommandLine(line))
 }
 
 // socket serves one WebSocket. Requests are answered one after the other; a client that wants more at once opens another.
 func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
+	if h.refuses(w, r) { // before anything is said: what follows may change anything
+		return
+	}
 	spoken := []string{subprotocolNG, subprotocolPlain, subprotocolEcho}
 	if h.disp.cli != nil {
 		spoken = append(spoken, subprotocolCLI)

@@ -19,6 +19,8 @@ import (
 // echoCLI prints the line it is given.
 type echoCLI struct{}
 
+func (echoCLI) Changes(line string) bool { return strings.HasPrefix(line, "set ") }
+
 func (echoCLI) Run(line string) string {
 	if line == "fault" {
 		panic("a fault in a command")

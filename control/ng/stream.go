@@ -53,6 +53,9 @@ func (s *Stream) Serve(ctx context.Context, disp *Dispatcher) error {
 // apart. What cannot be a message ends the connection.
 func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) {
 	remote, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // none on a unix socket
+	if !disp.Allows(remote.Addr()) {
+		return
+	}
 	client := disp.From(remote.Addr())
 	var framer ngproto.Framer
 	var writing sync.Mutex

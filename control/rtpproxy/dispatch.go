@@ -53,12 +53,6 @@ func New(cfg Config) *Dispatcher {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.TTL <= 0 {
-		cfg.TTL = cfg.Calls.Config().Timeout
-	}
-	if cfg.SetupTTL <= 0 {
-		cfg.SetupTTL = cfg.TTL
-	}
 	has := func(name string) bool { return cfg.Plane.HasFamily(name, 4) || cfg.Plane.HasFamily(name, 6) }
 	d := &Dispatcher{
 		cfg: cfg, calls: cfg.Calls, bridged: has(external) && has(internal), cache: cookie.New(time.Now), names: newResolver(),

@@ -45,7 +45,7 @@ func (d *Dispatcher) runPeer(from Client, c *Command) (string, error) {
 }
 
 func (d *Dispatcher) signalPeer(from Client, c *Command) (string, error) {
-	req := &call.PairRequest{PairKey: c.key(), Language: call.RTPproxy, Client: from.From.Addr(), TTL: d.cfg.TTL, SetupTTL: d.cfg.SetupTTL}
+	req := d.pairRequest(from, c)
 	addr, err := netip.ParseAddr(c.Words[2])
 	port, portErr := strconv.ParseUint(c.Words[3], 10, 16)
 	if err != nil || portErr != nil || c.From.Number == 0 {

@@ -1,6 +1,7 @@
 package rtpproxy
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"net/url"
@@ -38,9 +39,17 @@ func (d *Dispatcher) signal(from Client, c *Command) (string, error) {
 	return port(done.Told) + d.follow(c, subs), nil
 }
 
+// pairRequest returns what U and L ask for in any case.
+func (d *Dispatcher) pairRequest(from Client, c *Command) *call.PairRequest {
+	ttl := cmp.Or(d.cfg.TTL, d.calls.Limits().Timeout)
+	return &call.PairRequest{
+		PairKey: c.key(), Language: call.RTPproxy, Client: from.From.Addr(), TTL: ttl, SetupTTL: cmp.Or(d.cfg.SetupTTL, ttl),
+	}
+}
+
 // request says U or L in the terms of the call model.
 func (d *Dispatcher) request(from Client, c *Command) (*call.PairRequest, error) {
-	req := &call.PairRequest{PairKey: c.key(), Language: call.RTPproxy, Client: from.From.Addr(), TTL: d.cfg.TTL, SetupTTL: d.cfg.SetupTTL}
+	req := d.pairRequest(from, c)
 	if socket, tag, ok := c.notify(); ok {
 		text, err := url.PathUnescape(tag)
 		if err != nil {

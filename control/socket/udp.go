@@ -84,6 +84,41 @@ func fromThere(oob []byte) []byte {
 	return nil
 }
 
+// SetTOS has replies carry a TOS or traffic class.
+func (u *UDP) SetTOS(tos int) error {
+	return u.option("TOS", unix.IPV6_TCLASS, tos, unix.IP_TOS, tos)
+}
+
+// SetPathMTU has replies over IPv4 never be fragmented on the way, or always be where they must.
+func (u *UDP) SetPathMTU(discover bool) error {
+	mode := unix.IP_PMTUDISC_DONT
+	if discover {
+		mode = unix.IP_PMTUDISC_WANT
+	}
+	return u.option("path MTU discovery", 0, 0, unix.IP_MTU_DISCOVER, mode)
+}
+
+// option sets an option of the socket for IPv6, unless it is 0, and for IPv4. A socket of both families takes both.
+func (u *UDP) option(what string, ip6, value6, ip4, value4 int) error {
+	raw, err := u.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed, failed6 error
+	if err := raw.Control(func(fd uintptr) {
+		if failed6 = unix.ENOPROTOOPT; ip6 != 0 {
+			failed6 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, ip6, value6)
+		}
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, ip4, value4)
+	}); err != nil {
+		return err
+	}
+	if failed != nil && failed6 != nil {
+		return fmt.Errorf("set the %s of the %s socket: %w", what, u.language, failed)
+	}
+	return nil
+}
+
 // Addr returns the address of the socket.
 func (u *UDP) Addr() netip.AddrPort {
 	return u.conn.LocalAddr().(*net.UDPAddr).AddrPort()

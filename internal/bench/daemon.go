@@ -111,7 +111,7 @@ func (d *daemon) Close() error {
 	if d.client != nil {
 		d.client.Close()
 	}
-	err := d.cmd.Process.Signal(syscall.SIGTERM)
+	err := d.cmd.Process.Signal(os.Interrupt) // SIGTERM waits for calls
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	}

@@ -21,15 +21,20 @@ var mayImport = map[string][]string{
 	"call":        {"sdp", "media", "rtp", "codec", "srtp", "ice", "dtls"},
 	"store":       {"call"},
 	"control/ng":  {"call", "ngproto", "media", "sdp", "control/socket", "control/cookie"},
-	"control/cli": {"call", "media"},
+	"control/cli": {"control/counts", "call", "media"},
 
 	"control/socket": {}, "control/cookie": {},
 	"control/rtpproxy":   {"call", "media", "recording", "control/socket", "control/cookie"},
 	"control/mediaproxy": {"call", "media", "control/socket"},
 	"control/*":          {"call", "media"},
+
+	"control/counts":   {"call", "media", "fastpath"}, // what the others show
+	"control/metrics":  {"control/counts", "call", "media", "fastpath"},
+	"control/graphite": {"control/counts", "call"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
-		"store", "control/*"},
-	"cmd/*": {"daemon", "control/cli", "ngproto"},
+		"store", "control/*", "daemon/ui"},
+	"daemon/doctor": {}, "daemon/ui": {},
+	"cmd/*": {"daemon", "daemon/doctor", "control/cli", "ngproto"},
 	// Test helpers and the bench. Nothing else imports them outside its tests.
 	"internal/*":     {"internal/*", "ngproto"},
 	"internal/bench": {"internal/*", "srtp", "dtls", "ice", "fastpath"}, // it plays the parties, and installs flows

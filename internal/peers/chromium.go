@@ -160,6 +160,23 @@ func (c *Chromium) NewPage(options PageOptions) (*Page, error) {
 	if options.Policy == "" {
 		options.Policy = "balanced"
 	}
+	p, err := c.open("file://" + filepath.Join(c.dir, "page.html"))
+	if err != nil {
+		return nil, err
+	}
+	// Until then it may still be the empty page.
+	err = await(patience, "the page loads", func() error { return p.evaluate("party.constructor.name", nil) })
+	if err == nil {
+		err = p.call("start", options, nil)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// open shows a page that is no party.
+func (c *Chromium) open(url string) (*Page, error) {
 	p := &Page{browser: c}
 	var target struct {
 		ID string `json:"targetId"`
@@ -175,17 +192,8 @@ func (c *Chromium) NewPage(options PageOptions) (*Page, error) {
 		return nil, err
 	}
 	p.session = session.ID
-	url := "file://" + filepath.Join(c.dir, "page.html")
 	if err := c.do(p.session, "Page.navigate", map[string]any{"url": url}, nil); err != nil {
 		return nil, err
-	}
-	// Until then it may still be the empty page.
-	err := await(patience, "the page loads", func() error { return p.evaluate("party.constructor.name", nil) })
-	if err == nil {
-		err = p.call("start", options, nil)
-	}
-	if err != nil {
-		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }

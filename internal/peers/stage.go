@@ -28,6 +28,8 @@ const (
 
 	// SIPPort is that of Kamailio, on both its addresses, and of every party.
 	SIPPort = 5060
+	// HTTPPort is that of Weir towards the west.
+	HTTPPort = "8080"
 )
 
 //go:embed kamailio.cfg
@@ -130,9 +132,10 @@ func (s *Stage) network(west Families) (err error) {
 func (s *Stage) controlSocket() string { return filepath.Join(s.dir, "weir.sock") }
 
 func (s *Stage) startWeir(arguments []string) error {
-	arguments = append([]string{"serve", "--config-file=none", "--foreground", "--log-stderr",
+	arguments = append([]string{"serve", "--drain-deadline=0", "--config-file=none", "--foreground", "--log-stderr",
 		"--interface=west/" + ProxyWest, "--interface=east/" + ProxyEast, "--port-min=30000", "--port-max=31999",
-		"--listen-ng=127.0.0.1:2223", "--delete-delay=0", "--control-socket=" + s.controlSocket(), "--state-dir=" + s.dir}, arguments...)
+		"--listen-ng=127.0.0.1:2223", "--listen-http=" + ProxyWest + ":" + HTTPPort, "--delete-delay=0",
+		"--control-socket=" + s.controlSocket(), "--state-dir=" + s.dir}, arguments...)
 	p, err := start(s.proxy, s.dir, "weir", exec.Command(s.weir, arguments...))
 	if err != nil {
 		return err

@@ -1,0 +1,72 @@
+package counts
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/fastpath"
+	"github.com/weir-media/weir/media"
+)
+
+// Snapshot is everything that is counted, at one moment.
+type Snapshot struct {
+	Version    string
+	PID        int
+	Goroutines int
+	Uptime     time.Duration
+
+	Calls      call.Stats
+	Media      media.Totals
+	Interfaces []Interface
+	Exits      []fastpath.ReasonCount
+	Clients    []Client
+	Commands   []string          // names of all
+	Short      map[string]string // their short names
+	Rates      Rates
+	Families   call.Families
+	Times      map[string]Times // by command, since they were last taken; only for who takes them
+	Replies    int              // that are remembered
+
+	RequestsFailed, RequestFaults uint64
+
+	Draining      bool
+	DrainDeadline time.Time // zero: none
+	Remaining     int       // calls that a drain waits for
+}
+
+// Interface is one address of a logical interface. Addresses that several share have the same figures.
+type Interface struct {
+	Name             string
+	Address          netip.Addr
+	PortMin, PortMax uint16
+	Pool             media.PoolStats
+	Traffic          media.Traffic
+}
+
+// Client is what one address has asked for.
+type Client struct {
+	Address  string // empty: of those without one, or beyond the limit of addresses told apart
+	Errors   uint64
+	Requests map[string]Requests // by command
+}
+
+// Requests counts those of one command and the time they took.
+type Requests struct {
+	Count uint64
+	Time  time.Duration
+}
+
+// Rates are what was relayed in the last second.
+type Rates struct{ Userspace, Kernel Rate }
+
+// Rate is one plane's part of it.
+type Rate struct{ Packets, Bytes, Errors uint64 }
+
+// Sum adds the planes up.
+func (r *Rates) Sum() Rate {
+	return Rate{r.Userspace.Packets + r.Kernel.Packets, r.Userspace.Bytes + r.Kernel.Bytes, r.Userspace.Errors + r.Kernel.Errors}
+}
+
+// Times are the extremes of how long requests of one command took.
+type Times struct{ Shortest, Longest time.Duration }
