@@ -23,7 +23,7 @@ type accessOptions struct {
 }
 
 func (o *accessOptions) register(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&o.Allow, "control-allow", nil, "ADDRESS or ADDRESS/BITS of those who may send ng requests, or change anything by rtpengine-ctl; repeatable (default everybody)")
+	fs.StringArrayVar(&o.Allow, "control-allow", nil, "ADDRESS or ADDRESS/BITS of those who may send ng requests and commands of older languages, or change anything by rtpengine-ctl; repeatable (default everybody)")
 	fs.StringVar(&o.TokenFile, "http-token-file", "", "file with a token that HTTP and WebSocket requests which may change anything must carry as \"Authorization: Bearer TOKEN\"")
 }
 
@@ -54,6 +54,9 @@ func (o *accessOptions) access() (a ng.Access, err error) {
 	}
 	return a, nil
 }
+
+// allows tells whether a client of an address may change anything, once the daemon serves.
+func (d *Daemon) allows(addr netip.Addr) bool { return d.disp.Allows(addr) }
 
 // pages are what HTTP serves beside the ng protocol. They only read.
 func (d *Daemon) pages() map[string]http.Handler {

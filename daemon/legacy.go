@@ -142,6 +142,7 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 			if err != nil {
 				return err
 			}
+			s.Only(d.allows)
 			taken = append(taken, a.Port())
 			l.ways = append(l.ways, legacyWay{"rtpproxy", "udp " + a.String(), func(ctx context.Context) error { return l.rtpproxy.ServeUDP(ctx, s, peer) }, s})
 			return nil
@@ -162,7 +163,11 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 			err = udp(option, place, false)
 		case kind == "tcp":
 			err = eachAddress(option, place, func(a netip.AddrPort) error {
-				return l.stream("tcp "+a.String(), false)(socket.ListenTCP(a, purpose, d.log))
+				s, err := socket.ListenTCP(a, purpose, d.log)
+				if err == nil {
+					s.Only(d.allows)
+				}
+				return l.stream("tcp "+a.String(), false)(s, err)
 			})
 		default:
 			err = l.stream(kind+" "+place, kind == "unix")(socket.ListenUnix(place, purpose, d.log))
@@ -177,6 +182,7 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 			if err != nil {
 				return err
 			}
+			s.Only(d.allows)
 			l.ways = append(l.ways, legacyWay{"mediaproxy", "tcp " + a.String(), func(ctx context.Context) error { return l.mediaproxy.Serve(ctx, s) }, s})
 			return nil
 		})

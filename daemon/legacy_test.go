@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -95,5 +97,33 @@ func TestOlderLanguagesAreServed(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "control ng") {
 		t.Errorf("an ng socket is open although nobody asked for one:\n%s", out.String())
+	}
+}
+
+func TestStrangersAreNotServedInOlderLanguages(t *testing.T) {
+	r := start(t, "", "--control-allow=192.0.2.0/24", "--listen-rtpproxy=udp:127.0.0.1:26110", "--listen-rtpproxy=tcp:127.0.0.1:26111", "--listen-tcp=127.0.0.1:26112")
+	for _, place := range []string{"127.0.0.1:26111", "127.0.0.1:26112"} {
+		conn, err := net.Dial("tcp", place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %d bytes, %v; the connection is not closed", place, n, err)
+		}
+	}
+	conn, err := net.Dial("udp", "127.0.0.1:26110")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "1 V"); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); r.disp.Stats().Refused != 3; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d of 3 strangers are refused", r.disp.Stats().Refused)
+		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 type Stream struct {
 	listener net.Listener
 	language string
+	allowed  func(netip.Addr) bool // nil: everybody is
 	log      *slog.Logger
 
 	mu    sync.Mutex
@@ -55,6 +56,9 @@ func newStream(l net.Listener, of Purpose, log *slog.Logger) *Stream {
 // Addr returns the address of the socket.
 func (s *Stream) Addr() net.Addr { return s.listener.Addr() }
 
+// Only has connections of addresses that are not allowed be closed; on a unix socket nobody has an address. It is called before serving.
+func (s *Stream) Only(allowed func(netip.Addr) bool) { s.allowed = allowed }
+
 // Serve has converse called for each connection until ctx ends, then closes all of them. A connection is closed when its call
 // returns.
 func (s *Stream) Serve(ctx context.Context, converse func(net.Conn)) error {
@@ -70,6 +74,10 @@ func (s *Stream) Serve(ctx context.Context, converse func(net.Conn)) error {
 		case err != nil:
 			s.log.Warn(s.language+" connection could not be accepted", "err", err)
 			time.Sleep(10 * time.Millisecond) // out of descriptors, say: better soon than in a busy loop
+			continue
+		}
+		if from, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil && s.allowed != nil && !s.allowed(from.Addr()) {
+			conn.Close()
 			continue
 		}
 		s.mu.Lock()

@@ -26,6 +26,7 @@ type Purpose struct{ Language, Option string }
 type UDP struct {
 	conn     *net.UDPConn
 	language string
+	allowed  func(netip.Addr) bool // nil: everybody is
 	log      *slog.Logger
 }
 
@@ -124,6 +125,9 @@ func (u *UDP) Addr() netip.AddrPort {
 	return u.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
+// Only has datagrams of addresses that are not allowed be dropped. It is called before serving.
+func (u *UDP) Only(allowed func(netip.Addr) bool) { u.allowed = allowed }
+
 // Serve has answer called for each datagram until ctx ends, by several goroutines at a time, then closes the socket. What answer
 // returns goes back; nil is no reply. It must not keep the datagram.
 func (u *UDP) Serve(ctx context.Context, answer func(from netip.AddrPort, datagram []byte) []byte) error {
@@ -154,6 +158,9 @@ func (u *UDP) read(answer func(netip.AddrPort, []byte) []byte) {
 				return
 			}
 			continue // an ICMP error of an earlier reply, which says nothing about this socket
+		}
+		if u.allowed != nil && !u.allowed(from.Addr()) {
+			continue
 		}
 		reply := answer(from, buf[:n])
 		if reply == nil {
