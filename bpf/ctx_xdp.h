@@ -73,9 +73,13 @@ static __always_inline bool ctx_can_send(ctx_t *ctx, const struct hop *hop, enum
 	return hook == HOOK_XDP_GENERIC || hop->port & PORT_XMIT || ctx_tx(ctx, hop);
 }
 
-static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop)
+static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop, enum hook hook)
 {
-	return ctx_tx(ctx, hop) ? XDP_TX : bpf_redirect(hop->ifindex, 0);
+	if (ctx_tx(ctx, hop))
+		return XDP_TX;
+	if (hop->port & PORT_EGRESS && hook != HOOK_XDP_GENERIC)
+		return bpf_redirect_map(&egress, hop->ifindex, 0);
+	return bpf_redirect(hop->ifindex, 0);
 }
 
 #include "payload.h"

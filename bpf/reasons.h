@@ -37,5 +37,6 @@ enum reason {
 	REASON_HEADROOM,       // no room for longer headers
 	REASON_STRIP,          // a header extension that cannot be taken out here
 	REASON_ABANDONED,      // the daemon has been dead for too long
+	REASON_COPY,           // a copy that came too late to find its receiver; dropped
 	REASON_COUNT,
 };

@@ -33,23 +33,46 @@ func (l listener) wants(t testing.TB, payload []byte) {
 	}
 }
 
-// TestOnePacketReachesSeveralReceivers has listeners at both peers, each with its own addresses and shift.
+// TestOnePacketReachesSeveralReceivers has listeners, each with its own addresses and shift. XDP copies for one device, and tc
+// for several.
 func TestOnePacketReachesSeveralReceivers(t *testing.T) {
-	for _, mode := range []Mode{TC, XDP} {
+	for _, c := range []struct {
+		mode   Mode
+		spread bool // listeners at both peers, not only at the far one
+		by     Mode
+	}{{TC, true, TC}, {TC, false, TC}, {XDP, true, TC}, {XDP, false, XDP}} {
 		for _, family := range []int{4, 6} {
 			for _, n := range []int{2, 3, MaxReceivers} {
-				t.Run(fmt.Sprintf("%s IPv%d, %d receivers", mode, family, n), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s IPv%d, %d receivers by %s", c.mode, family, n, c.by), func(t *testing.T) {
 					p := newPath(t, true)
-					plane := p.open(t, mode, tweaks{})
+					plane := p.open(t, c.mode, tweaks{})
 					defer func() { check(t, plane.Close()) }()
-					fan(t, p, plane, family, n)
+					if c.by == XDP {
+						p.fans(t, plane)
+					}
+					fan(t, p, plane, family, n, c.spread, c.by)
 				})
 			}
 		}
 	}
 }
 
-func fan(t *testing.T, p path, plane *Plane, family, n int) {
+// fans waits until XDP copies packets for the far peer.
+func (p path) fans(t *testing.T, plane *Plane) {
+	t.Helper()
+	if err := plane.missing[stageOf{XDP, relayStageSTAGE_FAN}]; err != nil {
+		t.Fatal(err)
+	}
+	plane.ports.fan()
+	index := plane.deviceOf(across4.From.Addr()).Index
+	for end := time.Now().Add(30 * time.Second); plane.ports.flags(index)&relayPortFlagPORT_FAN == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("XDP is not ready to copy")
+		}
+	}
+}
+
+func fan(t *testing.T, p path, plane *Plane, family, n int, spread bool, by Mode) {
 	f := across4
 	if family == 6 {
 		f = across6
@@ -58,7 +81,7 @@ func fan(t *testing.T, p path, plane *Plane, family, n int) {
 	var all []listener
 	for i := range n {
 		host, to, from := p.b, netip.AddrPortFrom(f.To.Addr(), 0), f.From.Addr()
-		if i%2 == 1 { // every other one sits beside the sender
+		if spread && i%2 == 1 { // every other one sits beside the sender
 			host, to, from = p.a, near, f.Local.Addr()
 		}
 		l := listener{target: Target{Shift: Shift{SSRC: uint32(i), Sequence: uint16(i), Timestamp: uint32(2 * i)}}}
@@ -94,8 +117,8 @@ func fan(t *testing.T, p path, plane *Plane, family, n int) {
 	if c.Packets != 2*packets || c.Blocked != packets || c.Out != packets || c.OutBytes != packets*173 || c.Lost != 0 {
 		t.Errorf("got %+v", c)
 	}
-	if got := count(plane, TC); got != packets {
-		t.Errorf("tc relayed %d packets, want %d", got, packets)
+	if got := count(plane, by); got != packets {
+		t.Errorf("%s relayed %d packets, want %d", by, got, packets)
 	}
 	entries := 0
 	for range contents[relayEndpoint, relayTarget](plane.maps.Targets) {

@@ -144,6 +144,9 @@ func (p *Plane) start(cfg Config) error {
 		return err
 	}
 	if !p.tweaks.noAttach {
+		if cfg.Mode == Auto || cfg.Mode == XDP {
+			p.ports.fans = p.prepareFans()
+		}
 		p.attach(cfg.Mode)
 		p.ports.watch()
 	}

@@ -16,7 +16,9 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	relayTCMapEgress   = "egress"
 	relayTCMapExits    = "exits"
+	relayTCMapFans     = "fans"
 	relayTCMapFlows    = "flows"
 	relayTCMapLife     = "life"
 	relayTCMapPorts    = "ports"
@@ -81,7 +83,9 @@ type relayTCProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayTCMapSpecs struct {
+	Egress   *ebpf.MapSpec `ebpf:"egress"`
 	Exits    *ebpf.MapSpec `ebpf:"exits"`
+	Fans     *ebpf.MapSpec `ebpf:"fans"`
 	Flows    *ebpf.MapSpec `ebpf:"flows"`
 	Life     *ebpf.MapSpec `ebpf:"life"`
 	Ports    *ebpf.MapSpec `ebpf:"ports"`
@@ -118,7 +122,9 @@ func (o *relayTCObjects) Close() error {
 //
 // It can be passed to loadRelayTCObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayTCMaps struct {
+	Egress   *ebpf.Map `ebpf:"egress"`
 	Exits    *ebpf.Map `ebpf:"exits"`
+	Fans     *ebpf.Map `ebpf:"fans"`
 	Flows    *ebpf.Map `ebpf:"flows"`
 	Life     *ebpf.Map `ebpf:"life"`
 	Ports    *ebpf.Map `ebpf:"ports"`
@@ -131,7 +137,9 @@ type relayTCMaps struct {
 
 func (m *relayTCMaps) Close() error {
 	return _RelayTCClose(
+		m.Egress,
 		m.Exits,
+		m.Fans,
 		m.Flows,
 		m.Life,
 		m.Ports,

@@ -1,0 +1,65 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+// devmapValue is struct bpf_devmap_val of Linux: a device, and the program that frames for it pass.
+type devmapValue struct{ Index, Program uint32 }
+
+// prepareFans makes the lists of receivers that XDP copies packets into, for each device and every number of them: only a
+// thread in the right network namespace can, so it is done before there are flows. It returns the devices that have them.
+func (p *Plane) prepareFans() map[uint32]bool {
+	ready := make(map[uint32]bool)
+	if p.missing[stageOf{XDP, relayStageSTAGE_FAN}] != nil {
+		return ready
+	}
+	for _, d := range p.devices {
+		if err := p.prepareFan(uint32(d.Index)); err != nil {
+			p.log.Info("tc copies what XDP could", "device", d.Name, "why", explain(err))
+			continue
+		}
+		ready[uint32(d.Index)] = true
+	}
+	return ready
+}
+
+func (p *Plane) prepareFan(index uint32) (err error) {
+	value := devmapValue{index, uint32(p.xdp.FanXdpCopy.FD())}
+	if err := p.maps.Egress.Update(&index, &value, ebpf.UpdateAny); err != nil {
+		return fmt.Errorf("program for frames that leave: %w", err)
+	}
+	var keys []relayFanKey
+	var lists []uint32
+	for n := uint32(2); n <= MaxReceivers; n++ {
+		list, err := ebpf.NewMap(&ebpf.MapSpec{
+			Type: ebpf.DevMap, KeySize: 4, ValueSize: 8, MaxEntries: n,
+		})
+		if err != nil {
+			return fmt.Errorf("list of %d receivers: %w", n, err)
+		}
+		defer list.Close() // the map of lists has it
+		for i := range n {
+			if err := list.Update(&i, &value, ebpf.UpdateAny); err != nil {
+				return fmt.Errorf("list of %d receivers: %w", n, err)
+			}
+		}
+		keys = append(keys, relayFanKey{Ifindex: index, Receivers: n})
+		lists = append(lists, uint32(list.FD()))
+	}
+	// One by one, the kernel waits after each until no program sees the one before.
+	_, err = p.maps.Fans.BatchUpdate(keys, lists, nil)
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		err = nil
+		for i := range keys {
+			err = errors.Join(err, p.maps.Fans.Update(&keys[i], &lists[i], ebpf.UpdateAny))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("lists of receivers: %w", err)
+	}
+	return nil
+}
