@@ -12,6 +12,8 @@ struct sums {
 	__u16 addrs_out, ports_out;
 	__u16 pseudo; // gained by the pseudo header but for the addresses
 	__u16 inner;  // gained by UDP header and payload but for the ports
+	__u16 moves;  // 1: the UDP header moves away from where it was in the buffer
+	__u16 zero;
 };
 
 // csum_fold brings a sum down to 16 bits; it does not complement.

@@ -19,6 +19,21 @@
 #define FAN_MAGIC 0x57656972
 #define FAN_FRAME_MAX 2048 // the kernel copies frame and headroom into one page
 
+struct fan_devices {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__type(key, __u32);
+	__uint(value_size, sizeof(struct bpf_devmap_val));
+	__uint(max_entries, 1);
+};
+
+// The same device so many times, for every device of egress and every number of receivers.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__type(key, struct fan_key);
+	__uint(max_entries, 256 * FLOW_RECEIVERS);
+	__array(values, struct fan_devices);
+} fans SEC(".maps");
+
 // What stands in front of a frame that is to be copied.
 struct fan_mark {
 	__u32 magic;

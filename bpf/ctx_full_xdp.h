@@ -12,6 +12,7 @@ static __always_inline bool ctx_strip(ctx_t *ctx, struct work *w)
 
 	if (sum < 0)
 		return false;
+	w->sums.moves = 1;
 	w->sums.pseudo = csum_fold((__u64)csum_less(bpf_htons(w->pkt.udp_len)) +
 				   bpf_htons(w->pkt.udp_len - w->change.strip));
 	w->sums.inner = csum_fold((__u64)w->sums.inner + w->sums.pseudo + csum_less(sum) + csum_less(bpf_htons(0x1000)));

@@ -44,6 +44,15 @@ struct {
 	__uint(max_entries, 2 * STAGE_COUNT);
 } stages_xdp SEC(".maps");
 
+// Devices that copies leave by, and the program that every frame for them passes: see ctx_fan_xdp.h. Written by userspace when
+// XDP is attached to them.
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__type(key, __u32);
+	__uint(value_size, sizeof(struct bpf_devmap_val));
+	__uint(max_entries, 256);
+} egress SEC(".maps");
+
 // ctx_go_on ends in another program, and returns only if that is missing.
 static __always_inline void ctx_go_on(ctx_t *ctx, enum hook hook, enum stage stage)
 {
@@ -77,8 +86,9 @@ static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop, enum hook
 {
 	if (ctx_tx(ctx, hop))
 		return XDP_TX;
-	if (hop->port & PORT_EGRESS && hook != HOOK_XDP_GENERIC)
-		return bpf_redirect_map(&egress, hop->ifindex, 0);
+	if (hop->port & PORT_EGRESS && hook != HOOK_XDP_GENERIC &&
+	    bpf_redirect_map(&egress, hop->ifindex, 0) == XDP_REDIRECT) // else the device is a new one
+		return XDP_REDIRECT;
 	return bpf_redirect(hop->ifindex, 0);
 }
 
@@ -105,8 +115,8 @@ static __always_inline int ctx_checksum_local(ctx_t *ctx, const struct packet *p
 		return csum_change(pkt->udp_check, sums->addrs_in + sums->ports_in,
 				   (__u64)sums->addrs_out + sums->ports_out + sums->pseudo + sums->inner);
 	if (pkt->udp_check && hook == HOOK_XDP_GENERIC)
-		// A length that changes moves the UDP header away from where the device expects it.
-		return sums->pseudo ? -1 : csum_fold((__u64)sums->addrs_out + rest);
+		// The device would look for a header that moves where it was.
+		return sums->moves ? -1 : csum_fold((__u64)sums->addrs_out + rest + sums->pseudo);
 	// The field itself is in the sum, and equal to the pseudo header: it stands for it.
 	if (pkt->udp_check)
 		whole = 0;

@@ -70,27 +70,3 @@ struct {
 	__type(value, struct life_sign);
 	__uint(max_entries, 1);
 } life SEC(".maps");
-
-// Devices that copies leave by, and the program that every frame for them passes. Written by userspace at start, for the
-// devices of the media addresses.
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
-	__type(key, __u32);
-	__uint(value_size, sizeof(struct bpf_devmap_val));
-	__uint(max_entries, 256);
-} egress SEC(".maps");
-
-struct fan_devices {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__type(key, __u32);
-	__uint(value_size, sizeof(struct bpf_devmap_val));
-	__uint(max_entries, 1);
-};
-
-// The same device so many times, for every device of egress and every number of receivers.
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
-	__type(key, struct fan_key);
-	__uint(max_entries, 256 * FLOW_RECEIVERS);
-	__array(values, struct fan_devices);
-} fans SEC(".maps");

@@ -37,6 +37,12 @@ enum reason {
 	REASON_HEADROOM,       // no room for longer headers
 	REASON_STRIP,          // a header extension that cannot be taken out here
 	REASON_ABANDONED,      // the daemon has been dead for too long
+	REASON_SRTP_KEYS,      // the cipher is not ready, or being taken out
+	REASON_SRTP_STREAM,    // the stream under these keys is not known yet
+	REASON_SRTP_LENGTH,    // too short for a tag, or too long
+	REASON_SRTP_AUTH,      // the authentication tag is wrong; dropped
+	REASON_SRTP_REPLAY,    // received before, or too old to tell; dropped
+	REASON_SRTP_LOST,      // deciphered or enciphered, and then no memory or other keys; dropped
 	REASON_COPY,           // a copy that came too late to find its receiver; dropped
 	REASON_COUNT,
 };

@@ -89,6 +89,8 @@ static __always_inline int relay(ctx_t *ctx, enum hook hook)
 		return relay_stage(ctx, hook, STAGE_FULL);
 	if (flow->action == FLOW_FAN)
 		return relay_stage(ctx, hook, STAGE_FAN);
+	if (flow->action == FLOW_SECURE)
+		return relay_stage(ctx, hook, STAGE_SECURE);
 	if (flow->action != FLOW_RELAY)
 		return relay_up(hook, REASON_ACTION);
 	rtcp = parse_is_rtcp(&pkt);

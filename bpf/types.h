@@ -19,9 +19,10 @@
 
 // What is done with the packets of a flow. A program that does not know the action passes them up.
 enum flow_action {
-	FLOW_RELAY = 1, // new addresses, to one receiver
-	FLOW_FULL = 2,  // whatever else can be done for one receiver
-	FLOW_FAN = 3,   // to several receivers
+	FLOW_RELAY = 1,  // new addresses, to one receiver
+	FLOW_FULL = 2,   // whatever else can be done for one receiver
+	FLOW_FAN = 3,    // to several receivers
+	FLOW_SECURE = 4, // out of SRTP, into SRTP or both, to one receiver
 };
 
 enum flow_flag {
@@ -51,6 +52,7 @@ enum hook {
 enum stage {
 	STAGE_FULL,
 	STAGE_FAN, // tc and native XDP
+	STAGE_SECURE,
 	STAGE_COUNT,
 };
 
@@ -173,7 +175,8 @@ struct flow {
 	__u8 clock_types[FLOW_CLOCKS];
 	__u8 silence_types[FLOW_SILENCES];
 	__u8 silence_octets[FLOW_SILENCES]; // 0: none
-	__u64 reserved[3];
+	__u32 open, seal; // FLOW_SECURE: ciphers; 0: none
+	__u64 unauthenticated, replayed;
 };
 
 // A copy of a packet for userspace, in one of two sizes.

@@ -2,6 +2,7 @@ package call
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/weir-media/weir/media"
 )
@@ -64,6 +65,18 @@ func (p *Plan) shared(party *Party, index int, m *Media) media.Settings {
 		LoopCheck:      m.Looped,
 		Sinks:          p.sinks(party, m, Ref{party.ID, index}),
 	}
+	if m.Pair != nil {
+		// Nothing was said of what passes here, so that all does.
+		s.Anything = true
+		side := m.Pair.sideOf(Ref{party.ID, index})
+		if tos := m.Pair.TOS[side]; tos != 0 {
+			s.TOS = tos
+		}
+		s.PacketTime = time.Duration(m.Pair.PacketTime[side]) * time.Millisecond
+	}
+	if m.tap != nil {
+		s.Taps.Received = []media.Tap{m.tap}
+	}
 	s.Treatment = p.treatment(party, m, s.Sinks)
 	if m.Opaque || m.Through {
 		s.Kind = media.Opaque
@@ -80,6 +93,9 @@ func (p *Plan) settings(s media.Settings, party *Party, m *Media, c *Component, 
 	s.Muted = party.Description == nil && !party.Handling.Open || m.held && !c.Signalled.IsValid()
 	if rtcp && s.Kind == media.RTP {
 		s.Kind = media.RTCP
+	}
+	if m.Pair != nil && !rtcp {
+		s.Muxed, s.Sinks = true, p.portByPort(s.Sinks)
 	}
 	m.secure(&s, recrypted && s.Kind != media.Opaque) // what is not RTP has no keys, though the section may have had some
 	p.rtcp(&s, m)

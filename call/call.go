@@ -1,6 +1,7 @@
 package call
 
 import (
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -10,10 +11,11 @@ import (
 
 // Call is one call-id, or several that have become one. Everything but id, serial and manager belongs to the holder of mu.
 type Call struct {
-	id      string
-	serial  uint64 // in the order in which calls are made
-	manager *Manager
-	created time.Time
+	id       string
+	serial   uint64 // in the order in which calls are made
+	language Language
+	manager  *Manager
+	created  time.Time
 
 	mu         sync.Mutex
 	gone       bool     // ended: the call is out of the table
@@ -21,10 +23,13 @@ type Call struct {
 	plan       *Plan
 	early      []fragment // for descriptions that have not come yet
 	lastSignal time.Time
+	revived    time.Time   // when another process's call was taken up here
 	deleteAt   time.Time   // zero: nobody asked for its end
 	timer      *time.Timer // the next time the call could end
 	converts   bool        // it has been logged that audio would have to be converted
 	faxed      bool        // it has been logged that there is no T.38 gateway
+	client     netip.Addr  // of the control connection it was made by; invalid when that has none
+	callback   netip.Addr  // to be told of a timeout in its place
 }
 
 func newCall(m *Manager, id string) *Call {
@@ -46,6 +51,16 @@ func (c *Call) own(fn func(*Call) error) (gone bool, err error) {
 		}
 	}()
 	return false, fn(c)
+}
+
+// heedClient notes who makes the call, and whom to tell of a timeout in its place.
+func (c *Call) heedClient(client, callback netip.Addr) {
+	if !c.client.IsValid() {
+		c.client = client
+	}
+	if callback.IsValid() {
+		c.callback = callback
+	}
 }
 
 // signalled notes that a command reached the call and sets its timer anew.
@@ -71,8 +86,11 @@ func (c *Call) end(why Reason) {
 		c.timer.Stop()
 	}
 	c.plan.links(func(m *Media) { m.Link.Close() })
+	states := c.states(nil)
 	c.plan.legs((*media.Leg).Close)
+	closeTaps(c.plan.taps())
 	c.report(why) // after closing: only then the counts of the kernel are final
+	c.tellEnd(why, states, true)
 }
 
 // deadline returns when the call ends if nothing else happens, and why it would.
@@ -81,6 +99,9 @@ func (c *Call) deadline(now time.Time) (time.Time, Reason) {
 	at, why := c.lastSignal.Add(cfg.OfferTimeout), ReasonOfferTimeout
 	if c.plan.answered() {
 		alive := c.lastSignal
+		if c.revived.After(alive) {
+			alive = c.revived // what its legs have heard meanwhile is not known yet
+		}
 		if alive.Before(now) {
 			if heard := c.lastPacket(now); heard.After(alive) {
 				alive = heard
@@ -90,6 +111,9 @@ func (c *Call) deadline(now time.Time) (time.Time, Reason) {
 		if c.plan.held() {
 			at, why = alive.Add(cfg.SilentTimeout), ReasonSilentTimeout
 		}
+	}
+	if first, alone := c.pairDeadline(now); !first.IsZero() && (alone || first.Before(at)) {
+		at, why = first, ReasonTimeout
 	}
 	if len(c.plan.Parties) == 0 {
 		at = c.lastSignal.Add(earlyLife)
@@ -118,9 +142,10 @@ func (c *Call) lastPacket(now time.Time) time.Time {
 	return now.Add(last - media.Now())
 }
 
-// schedule sets the timer to the call's deadline. Packets move the deadline without touching the timer: when it fires,
+// schedule sets the timer to the call's deadline, after each change. Packets move the deadline without touching the timer: when it fires,
 // the deadline is computed again.
 func (c *Call) schedule(now time.Time) {
+	c.manager.changed(c.id)
 	at, _ := c.deadline(now)
 	if c.timer == nil {
 		c.timer = time.AfterFunc(at.Sub(now), c.expire)
@@ -141,6 +166,12 @@ func (c *Call) expire() {
 		at, why := c.deadline(now)
 		if at.After(now) {
 			c.timer.Reset(at.Sub(now))
+			return nil
+		}
+		if due := c.duePairs(now); why == ReasonTimeout && len(due) > 0 {
+			d := c.draft()
+			defer d.discard()
+			c.endPairs(d, due, why)
 			return nil
 		}
 		if why != ReasonDeleted {

@@ -12,37 +12,37 @@ import (
 // Codecs is what a message asks for in the codec lists of the description it leads to. Of an answer only Strip, Except, Offer,
 // Ignore, Single and Asymmetric count.
 type Codecs struct {
-	Strip  []CodecSpec // not told to the receiver
-	Except []CodecSpec // kept although Strip, Mask or Consume means them
-	Offer  []CodecSpec // the same, and first in this order
-	Ignore []CodecSpec // passed on, but never used towards the sender
+	Strip  []CodecSpec `json:",omitzero"` // not told to the receiver
+	Except []CodecSpec `json:",omitzero"` // kept although Strip, Mask or Consume means them
+	Offer  []CodecSpec `json:",omitzero"` // the same, and first in this order
+	Ignore []CodecSpec `json:",omitzero"` // passed on, but never used towards the sender
 
-	Transcode []CodecSpec // added to the offer, with conversion if they are accepted
-	Mask      []CodecSpec // as Strip, and used towards the offerer when audio is converted anyway
-	Consume   []CodecSpec // as Mask, and audio is converted in any case
-	Accept    []CodecSpec // accepted towards the offerer whatever the other side says
-	Set       []CodecSpec // how to encode to codecs that nobody asked for by name
+	Transcode []CodecSpec `json:",omitzero"` // added to the offer, with conversion if they are accepted
+	Mask      []CodecSpec `json:",omitzero"` // as Strip, and used towards the offerer when audio is converted anyway
+	Consume   []CodecSpec `json:",omitzero"` // as Mask, and audio is converted in any case
+	Accept    []CodecSpec `json:",omitzero"` // accepted towards the offerer whatever the other side says
+	Set       []CodecSpec `json:",omitzero"` // how to encode to codecs that nobody asked for by name
 
-	Single     bool // of an answer only the first codec is kept, with what goes along with it
-	Asymmetric bool // an answer may have codecs of the offer under other payload types
-	Static     bool // a re-offer shows the receiver the codecs agreed with it, not the sender's
-	Reuse      bool // codecs that were preferred once stay in front
-	AllowNone  bool // a section left without codecs is refused; otherwise its codecs come back
-	Force      bool // convert even between equal codecs
+	Single     bool `json:",omitzero"` // of an answer only the first codec is kept, with what goes along with it
+	Asymmetric bool `json:",omitzero"` // an answer may have codecs of the offer under other payload types
+	Static     bool `json:",omitzero"` // a re-offer shows the receiver the codecs agreed with it, not the sender's
+	Reuse      bool `json:",omitzero"` // codecs that were preferred once stay in front
+	AllowNone  bool `json:",omitzero"` // a section left without codecs is refused; otherwise its codecs come back
+	Force      bool `json:",omitzero"` // convert even between equal codecs
 
-	PTime, PTimeReverse int // ms, towards the receiver of an offer and towards its sender; 0: not asked for
+	PTime, PTimeReverse int `json:",omitzero"` // ms, towards the receiver of an offer and towards its sender; 0: not asked for
 }
 
 // CodecSpec names codecs: by payload type, or by encoding name and as much of the rest as is given.
 type CodecSpec struct {
-	Name        string // as in SDP, or "all", "full" or "any" for every codec
-	PayloadType int    // used instead of Name unless negative
-	ClockRate   int    // Hz; 0 is any
-	Channels    int    // 0 is any
-	Bitrate     int    // bits/s to encode with; 0 is the usual
-	PTime       int    // ms to encode with; 0 is the usual
-	Params      string // a=fmtp
-	Options     string // for the encoder, in words of its own
+	Name        string `json:",omitzero"` // as in SDP, or "all", "full" or "any" for every codec
+	PayloadType int    `json:",omitzero"` // used instead of Name unless negative
+	ClockRate   int    `json:",omitzero"` // Hz; 0 is any
+	Channels    int    `json:",omitzero"` // 0 is any
+	Bitrate     int    `json:",omitzero"` // bits/s to encode with; 0 is the usual
+	PTime       int    `json:",omitzero"` // ms to encode with; 0 is the usual
+	Params      string `json:",omitzero"` // a=fmtp
+	Options     string `json:",omitzero"` // for the encoder, in words of its own
 }
 
 // Offerable tells whether the spec names a codec that can be added to an offer.

@@ -61,7 +61,14 @@ func (d *draft) open(p *Party, m *Media, family int) error {
 
 // reopen gives the media another port pair.
 func (d *draft) reopen(p *Party, m *Media, family int) error {
-	rtp, rtcp, err := d.call.manager.cfg.Plane.OpenPair(p.Interface, family, d.call.id)
+	plane := d.call.manager.cfg.Plane
+	var rtp, rtcp *media.Leg
+	var err error
+	if m.local.IsValid() {
+		rtp, rtcp, err = plane.OpenPairAt(m.local, d.call.id)
+	} else {
+		rtp, rtcp, err = plane.OpenPair(p.Interface, family, d.call.id)
+	}
 	if err != nil {
 		return noPorts(err)
 	}
@@ -103,6 +110,7 @@ func (d *draft) commit() {
 			leg.Close()
 		}
 	})
+	old.closeTapsWithout(d.plan)
 	for _, leg := range d.opened {
 		if !kept[leg] {
 			leg.Close()

@@ -12,10 +12,15 @@ var (
 	ErrSessionLimit  = errors.New("parallel session limit reached")
 	ErrNoMatch       = errors.New("call-id not found or tags didn't match")
 
+	ErrNoPair = errors.New("no such stream")
+	ErrFamily = errors.New("address family of the party is not that of its port")
+
 	ErrNoLabel    = errors.New("no party has the label")
 	ErrBadAddress = errors.New("cannot parse the address")
 	ErrNoAddress  = errors.New("no party has told the address")
 	ErrNoTag      = errors.New("no party has the from-tag")
+
+	ErrDocument = errors.New("no document of a call that can be restored")
 
 	ErrNoMedia       = errors.New("no party with media is selected")
 	ErrNoHearer      = errors.New("to-tag not found")

@@ -1,11 +1,13 @@
 package call
 
 import (
+	"cmp"
 	crand "crypto/rand"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,7 +54,15 @@ type Config struct {
 	// Software names this proxy in descriptions that have no other source.
 	Software string
 
+	// Ended is told of the ends of pairs, and of calls that time out. It is called by the holder of the call: it must not wait, and
+	// not use the Manager. Nil: nobody.
+	Ended func(*Ended)
+
 	SIPSource bool // take the signalling source for the media address by default
+
+	// Changed is called with the id of a call whenever its Document would be another one, also when there is none any more. It
+	// must return at once, and may not call the Manager. Nil: nobody wants to know.
+	Changed func(id string)
 
 	CodecPreferences []CodecPreference // where there is a choice of codecs to convert to; the first that matches counts
 }
@@ -69,6 +79,7 @@ type Manager struct {
 
 	created, ended, timedOut, rejected, faults atomic.Uint64
 	byReason                                   [reasonCount]atomic.Uint64
+	byLanguage                                 [languageCount]languageCounts
 }
 
 type shard struct {
@@ -95,7 +106,16 @@ func NewManager(cfg Config) *Manager {
 	for i := range m.shards {
 		m.shards[i].calls = make(map[string]*Call)
 	}
+	if cfg.Changed != nil {
+		cfg.Plane.Watch(cfg.Changed)
+	}
 	return m
+}
+
+func (m *Manager) changed(id string) {
+	if m.cfg.Changed != nil {
+		m.cfg.Changed(id)
+	}
 }
 
 func (m *Manager) shard(id string) *shard {
@@ -110,7 +130,7 @@ func (m *Manager) lookup(id string) *Call {
 }
 
 // create makes the call of that id, or returns the one somebody else has made since it was looked up.
-func (m *Manager) create(id string, limited bool) (*Call, error) {
+func (m *Manager) create(id string, in Language, limited bool) (*Call, error) {
 	s := m.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,10 +143,13 @@ func (m *Manager) create(id string, limited bool) (*Call, error) {
 	}
 	id = strings.Clone(id) // it outlives the request, whose memory it is part of
 	c := newCall(m, id)
+	c.language = in
 	c.serial = m.serial.Add(1)
 	s.calls[id] = c
 	m.live.Add(1)
 	m.created.Add(1)
+	m.byLanguage[in].live.Add(1)
+	m.byLanguage[in].created.Add(1)
 	return c, nil
 }
 
@@ -143,6 +166,8 @@ func (m *Manager) remove(c *Call, why Reason) {
 	m.live.Add(-1)
 	m.ended.Add(1)
 	m.byReason[why].Add(1)
+	m.byLanguage[c.language].live.Add(-1)
+	m.changed(c.id)
 }
 
 // with runs fn as the owner of the call named id. A call that ended between look-up and lock is looked up again, so
@@ -152,7 +177,7 @@ func (m *Manager) with(id string, create bool, fn func(*Call) error) error {
 		if !create {
 			return nil, ErrUnknownCall
 		}
-		return m.create(id, true)
+		return m.create(id, NG, true)
 	}, fn)
 }
 
@@ -211,13 +236,14 @@ type Stats struct {
 	Live, Created, Ended, TimedOut, Rejected uint64
 	Faults                                   uint64 // at the end of a call's time; each cost that call only
 	EndedBy                                  map[Reason]uint64
+	ByLanguage                               map[Language]LanguageStats
 }
 
 // Stats returns the counts so far.
 func (m *Manager) Stats() Stats {
 	st := Stats{
 		Live: uint64(max(0, m.live.Load())), Created: m.created.Load(), Ended: m.ended.Load(),
-		TimedOut: m.timedOut.Load(), Rejected: m.rejected.Load(), Faults: m.faults.Load(), EndedBy: make(map[Reason]uint64),
+		TimedOut: m.timedOut.Load(), Rejected: m.rejected.Load(), Faults: m.faults.Load(), EndedBy: make(map[Reason]uint64), ByLanguage: m.languages(),
 	}
 	for r := range reasonCount {
 		if n := m.byReason[r].Load(); n > 0 {
@@ -229,19 +255,44 @@ func (m *Manager) Stats() Stats {
 
 // Close ends every call at once and releases its ports.
 func (m *Manager) Close() {
+	for _, c := range m.calls() {
+		_, _ = c.own(func(c *Call) error {
+			c.end(ReasonShutdown)
+			return nil
+		})
+	}
+}
+
+// calls returns all there are, in no order.
+func (m *Manager) calls() []*Call {
+	calls := make([]*Call, 0, m.live.Load())
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.RLock()
-		calls := make([]*Call, 0, len(s.calls))
 		for _, c := range s.calls {
 			calls = append(calls, c)
 		}
 		s.mu.RUnlock()
-		for _, c := range calls {
-			_, _ = c.own(func(c *Call) error {
-				c.end(ReasonShutdown)
-				return nil
-			})
-		}
 	}
+	return calls
+}
+
+// Age is a call and when it was made.
+type Age struct {
+	CallID  string
+	Created time.Time
+}
+
+// Ages returns at most limit calls, the newest first.
+func (m *Manager) Ages(limit int) []Age {
+	calls := m.calls()
+	slices.SortFunc(calls, func(a, b *Call) int { return cmp.Compare(b.serial, a.serial) })
+	ages := make([]Age, 0, min(limit, len(calls)))
+	for _, c := range calls[:min(limit, len(calls))] {
+		_, _ = c.own(func(c *Call) error {
+			ages = append(ages, Age{c.id, c.created})
+			return nil
+		})
+	}
+	return ages
 }

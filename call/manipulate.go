@@ -8,10 +8,10 @@ import (
 // Manipulation is what commands want done with media beside what offers and answers say. There is one for the call, one for
 // each party as a source, and, of silence and blocks only, one for each subscription.
 type Manipulation struct {
-	Block   bool // media, but not events, reaches nobody
-	Silence bool // the payload of media becomes silence
-	Forward bool // PCM goes to the recording daemon
-	DTMF    DTMFSecurity
+	Block   bool         `json:",omitzero"` // media, but not events, reaches nobody
+	Silence bool         `json:",omitzero"` // the payload of media becomes silence
+	Forward bool         `json:",omitzero"` // PCM goes to the recording daemon
+	DTMF    DTMFSecurity `json:",omitzero"`
 }
 
 // DTMFMode is what happens to DTMF events on their way.
@@ -30,17 +30,17 @@ const (
 
 // DTMFSecurity is the mode in force and what changes it.
 type DTMFSecurity struct {
-	Mode  DTMFMode
-	Digit uint8 // of DTMFReplace: an event code, 0 to 15
+	Mode  DTMFMode `json:",omitzero"`
+	Digit uint8    `json:",omitzero"` // of DTMFReplace: an event code, 0 to 15
 
 	// Digits from the party that bring other modes.
-	Trigger, TriggerEnd         string
-	TriggerMode, TriggerEndMode DTMFMode
-	TriggerEndTime              time.Duration
-	TriggerEndDigits            int
-	Delay                       time.Duration
-	Frequencies                 []int // Hz, of DTMFTone
-	Volume                      int   // dB below full scale
+	Trigger, TriggerEnd         string        `json:",omitzero"`
+	TriggerMode, TriggerEndMode DTMFMode      `json:",omitzero"`
+	TriggerEndTime              time.Duration `json:",omitzero"`
+	TriggerEndDigits            int           `json:",omitzero"`
+	Delay                       time.Duration `json:",omitzero"`
+	Frequencies                 []int         `json:",omitzero"` // Hz, of DTMFTone
+	Volume                      int           `json:",omitzero"` // dB below full scale
 }
 
 // Verb is a manipulation that can be turned on and off.
@@ -80,7 +80,7 @@ func (m *Manager) change(id string, step func(*draft) error) error {
 
 // ensure is change for a call that is made if there is none, whatever the limit of calls is.
 func (m *Manager) ensure(id string, step func(*draft) error) error {
-	create := func() (*Call, error) { return m.create(id, false) }
+	create := func() (*Call, error) { return m.create(id, NG, false) }
 	return m.find(id, create, func(c *Call) error {
 		return c.change(func(d *draft) error {
 			err := step(d)

@@ -126,6 +126,12 @@ func (p *Party) shift(parties PartyID, medias uint32) {
 		for i := range m.Hears {
 			m.Hears[i].Party += parties
 		}
+		if m.Pair != nil {
+			pair := *m.Pair
+			pair.Sides[0].Party += parties
+			pair.Sides[1].Party += parties
+			m.Pair = &pair
+		}
 	}
 }
 
@@ -140,6 +146,8 @@ func (m *Manager) move(from, to *Call) {
 		s.mu.Unlock()
 	}
 	m.live.Add(-1)
+	m.byLanguage[from.language].live.Add(-1)
 	m.ended.Add(1)
 	m.byReason[ReasonMerged].Add(1)
+	m.changed(from.id)
 }

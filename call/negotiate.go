@@ -53,6 +53,7 @@ func (m *Manager) signal(req *Request, create bool, step func(*draft, *Request) 
 		}
 		d.catchUp()
 		c.deleteAt = time.Time{} // whoever signals again wants the call to live
+		c.heedClient(req.Client, req.Callback)
 		d.commit()
 		c.signalled()
 		return nil

@@ -112,6 +112,11 @@ type Media struct {
 	made    bool        // everything the party is sent is encoded here
 	tuning  []CodecSpec // how to encode for the party
 
+	Pair  *Pair      // with the media it faces, when they are addressed apart from others; nil: by descriptions
+	tap   Tap        // of what the party sends; nil: none
+	local netip.Addr // the only address its ports may be on; zero: any of the interface
+	cut   bool       // its pair has ended; another one may have the place
+
 	session   *sdp.Session   // that Section stands in
 	family    int            // 4 or 6, of the address in Section
 	held      bool           // on hold by an unspecified address
@@ -130,18 +135,18 @@ type Media struct {
 
 // Ref names a media: a party and the index of the section, from 0.
 type Ref struct {
-	Party PartyID
-	Media int
+	Party PartyID `json:",omitzero"`
+	Media int     `json:",omitzero"`
 }
 
 // Subscription ties a media to one that it hears. An ordinary call is two of them.
 type Subscription struct {
 	Ref
-	Added          bool // beside offer and answer, by subscribe, connect or mesh
-	Block, Silence bool // of this flow alone, as in Manipulation
-	OnlyRTCP       bool
-	Injected       bool // to be mixed into what the party hears else
-	Egress         bool // as the peers of the source get it, not as it comes
+	Added          bool `json:",omitzero"` // beside offer and answer, by subscribe, connect or mesh
+	Block, Silence bool `json:",omitzero"` // of this flow alone, as in Manipulation
+	OnlyRTCP       bool `json:",omitzero"`
+	Injected       bool `json:",omitzero"` // to be mixed into what the party hears else
+	Egress         bool `json:",omitzero"` // as the peers of the source get it, not as it comes
 }
 
 // Component is the RTP or the RTCP half of a media.
@@ -155,13 +160,13 @@ type Component struct {
 
 // Handling is how packets of a party are treated, as its messages asked.
 type Handling struct {
-	Learning       media.Learning
-	Asymmetric     bool
-	Strict         bool // foreign sources are refused whatever the configuration says
-	Open           bool // they are relayed
-	Handover       bool
-	Unidirectional bool
-	Near           netip.Addr // where its latest message came from, if that is known
+	Learning       media.Learning `json:",omitzero"`
+	Asymmetric     bool           `json:",omitzero"`
+	Strict         bool           `json:",omitzero"` // foreign sources are refused whatever the configuration says
+	Open           bool           `json:",omitzero"` // they are relayed
+	Handover       bool           `json:",omitzero"`
+	Unidirectional bool           `json:",omitzero"`
+	Near           netip.Addr     `json:",omitzero"` // where its latest message came from, if that is known
 }
 
 func (p *Plan) clone() *Plan {

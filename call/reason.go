@@ -21,3 +21,8 @@ var reasonNames = [reasonCount]string{
 }
 
 func (r Reason) String() string { return reasonNames[r] }
+
+// TimedOut tells whether it was for want of packets or of an answer, or for its age.
+func (r Reason) TimedOut() bool {
+	return r == ReasonTimeout || r == ReasonSilentTimeout || r == ReasonOfferTimeout || r == ReasonFinalTimeout
+}

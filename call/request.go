@@ -79,6 +79,9 @@ type Options struct {
 	TOS     *uint8 // of the whole call, from an offer on; nil is the configured one
 	KeepTOS bool   // leave it as it is
 	Label   string // names the sender
+
+	Client   netip.Addr // where the command came from, if that is known
+	Callback netip.Addr // to be told of timeouts in its place
 }
 
 // AddressSource says which address of the sender is believed.

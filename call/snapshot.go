@@ -24,6 +24,7 @@ const (
 // Snapshot is a call as it was at one moment. It shares nothing that changes with the call.
 type Snapshot struct {
 	CallID     string
+	Language   Language // it was made in
 	Aliases    []string // further ids, of calls that were merged into this one
 	State      State
 	Created    time.Time
@@ -142,7 +143,7 @@ func (c *Call) settle() {
 }
 
 func (c *Call) snapshot() *Snapshot {
-	snap := &Snapshot{CallID: c.id, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, GenerateRTCP: c.plan.GenerateRTCP, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
+	snap := &Snapshot{CallID: c.id, Language: c.language, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, GenerateRTCP: c.plan.GenerateRTCP, Created: c.created, LastSignal: c.lastSignal, State: c.state()}
 	snap.Ends, snap.EndsBy = c.deadline(time.Now())
 	for _, p := range c.plan.Parties {
 		ps := PartySnapshot{Party: p, Subscriptions: c.plan.subscriptions(p), Subscribers: c.plan.subscribers(p)}

@@ -25,6 +25,7 @@ import (
 	"github.com/weir-media/weir/media"
 	"github.com/weir-media/weir/ngproto"
 	"github.com/weir-media/weir/sdp"
+	"github.com/weir-media/weir/store"
 )
 
 // Daemon is everything that runs, built by New and run by Run.
@@ -42,9 +43,12 @@ type Daemon struct {
 	calls      *call.Manager
 	disp       *ng.Dispatcher
 	ways       []way
+	legacy     legacy
 	cli        *cli.Server
 
 	certificates *dtls.Certificates
+	store        *store.Store // nil: calls end with this process
+	unstored     string       // why
 }
 
 // New builds a daemon from complete options. Its errors say what to change. What it tells the operator goes to out, its log to
@@ -79,6 +83,7 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err := d.openCalls(); err != nil {
 		return d, err
 	}
+	d.takeOver()
 	d.announce(out, interfaces)
 	return d, nil
 }
@@ -96,7 +101,9 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 			}
 		}
 	}
-	if d.fast, err = fastpath.Open(fastpath.Config{Mode: mode, Addrs: addrs, Log: d.log}); err != nil {
+	if d.fast, err = fastpath.Open(fastpath.Config{
+		Mode: mode, Addrs: addrs, Log: d.log, Table: max(0, d.opts.Table), Outlive: seconds(d.opts.Outlive), BPFFS: d.opts.BPFFS,
+	}); err != nil {
 		return fmt.Errorf("open the kernel plane: %w", err)
 	}
 	if d.opts.NoFallback {
@@ -124,6 +131,9 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 		cfg.Steering = d.steering
 	}
 	d.plane, err = media.New(cfg)
+	if err == nil {
+		d.fast.Notify(d.plane.Reconsider)
+	}
 	return err
 }
 
@@ -170,14 +180,24 @@ func (d *Daemon) openCalls() error {
 	if d.certificates, err = dtls.NewCertificates(cfg); err != nil {
 		return err
 	}
+	d.openStore()
+	var changed func(string)
+	if d.store != nil {
+		changed = d.store.Changed
+	}
 	d.calls = call.NewManager(call.Config{
-		Plane: d.plane, Log: d.log,
+		Changed: changed,
+		Plane:   d.plane, Log: d.log,
 		Timeout: seconds(o.Timeout), SilentTimeout: seconds(o.SilentTimeout), OfferTimeout: seconds(o.OfferTimeout),
 		FinalTimeout: seconds(o.FinalTimeout), DeleteDelay: seconds(o.DeleteDelay), MaxSessions: o.MaxSessions,
+		Ended:    d.ended,
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		CodecPreferences: o.preferences, PortLatching: o.PortLatching, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	})
+	if err := d.legacy.open(d); err != nil {
+		return err
+	}
 	ssrc, err := o.Quality.reporting()
 	if err != nil {
 		return err
@@ -205,9 +225,17 @@ func (d *Daemon) listenCLI() error {
 	return nil
 }
 
-// Run serves until ctx ends, then ends every call. A failure of one part ends the whole.
-func (d *Daemon) Run(ctx context.Context) error {
-	defer d.close()
+// Run serves until ctx ends, then ends every call. When the cause is ErrLeave, or one part has failed, which ends the whole, calls
+// are left to the next process if it can have them.
+func (d *Daemon) Run(ctx context.Context) (err error) {
+	cause := ctx
+	defer func() {
+		if d.store != nil && (err != nil || errors.Is(context.Cause(cause), ErrLeave)) {
+			d.leave()
+		} else {
+			d.close()
+		}
+	}()
 	floor := raiseHeapFloor()
 	defer runtime.KeepAlive(floor)
 	if d.opts.PIDFile != "" {
@@ -225,11 +253,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, w := range d.ways {
 		group.Go(func() error { return w.Serve(ctx, d.disp) })
 	}
+	d.legacy.run(ctx, group)
 	if d.cli != nil {
 		group.Go(func() error { return d.cli.Serve(ctx) })
 	}
 	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
-	err := group.Wait()
+	err = group.Wait()
 	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -246,6 +275,7 @@ func (d *Daemon) close() {
 	for _, w := range d.ways {
 		errs = append(errs, w.Close())
 	}
+	errs = append(errs, d.legacy.close())
 	if d.cli != nil {
 		errs = append(errs, d.cli.Close())
 	}
@@ -257,6 +287,9 @@ func (d *Daemon) close() {
 	}
 	if d.fast != nil {
 		errs = append(errs, d.fast.Close())
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		d.log.Warn("not everything could be closed", "err", err)
@@ -280,8 +313,17 @@ func (d *Daemon) announce(out io.Writer, interfaces []media.Interface) {
 	}
 	io := d.userspaceIO()
 	fmt.Fprintf(out, "userspace          %s: %s\n", io.Engine, io.Reason)
+	plane, srtp := "userspace", d.srtp()
+	if srtp.Kernel {
+		plane = "kernel"
+	}
+	fmt.Fprintf(out, "%-7s %-10s %s\n", plane, "SRTP", srtp.Reason)
+	fmt.Fprintf(out, "life               %s\n", d.outlives())
 	for _, w := range d.ways {
 		fmt.Fprintf(out, "control ng         %s\n", w.name)
+	}
+	for _, w := range d.legacy.ways {
+		fmt.Fprintf(out, "control %s\n", w.name)
 	}
 	if d.cli != nil {
 		fmt.Fprintf(out, "control tools      %s\n", d.opts.Socket)

@@ -52,7 +52,7 @@ func goldenDaemon(t *testing.T) (d *Daemon, addr string) {
 		var opts *Options
 		opts, err = complete(t, "",
 			"--interface=pub/"+golden.PubIP4+"!"+golden.PubAdvertised4, "--interface=pub/"+golden.PubIP6+"!"+golden.PubAdvertised6,
-			"--interface=priv/"+golden.PrivIP4+"!"+golden.PrivAdvertised4, "--listen-ng="+addr, "--fast-path=none",
+			"--interface=priv/"+golden.PrivIP4+"!"+golden.PrivAdvertised4, "--listen-ng="+addr, "--fast-path=none", "--state-dir=none",
 			"--port-min=45000", "--port-max=45998", "--control-socket="+filepath.Join(t.TempDir(), "weir.sock"))
 		if err != nil {
 			t.Fatal(err)

@@ -25,7 +25,7 @@ type transport interface {
 func (d *Daemon) listen() (taken []uint16, err error) {
 	o := d.opts
 	udp := o.ListenNG
-	if len(udp)+len(o.ListenTCP)+len(o.ListenUnix)+len(o.ListenHTTP)+len(o.ListenHTTPS) == 0 {
+	if len(udp)+len(o.ListenTCP)+len(o.ListenUnix)+len(o.ListenHTTP)+len(o.ListenHTTPS) == 0 && !o.Legacy.used() {
 		udp = []string{DefaultNG}
 	}
 	if err := d.listenAll("--listen-ng", "udp", udp, func(a netip.AddrPort) (transport, error) {
@@ -58,7 +58,11 @@ func (d *Daemon) listen() (taken []uint16, err error) {
 			return nil, err
 		}
 	}
-	return taken, d.listenCLI()
+	legacy, err := d.legacy.listen(d)
+	if err != nil {
+		return nil, err
+	}
+	return append(taken, legacy...), d.listenCLI()
 }
 
 func (d *Daemon) http(secure *tls.Config) func(netip.AddrPort) (transport, error) {

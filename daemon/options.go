@@ -18,6 +18,9 @@ import (
 // DefaultNG takes commands only of proxies on this host, until the operator says otherwise.
 const DefaultNG = "127.0.0.1:2223"
 
+// DefaultStateDir does not outlive the host: neither do the sockets and flows that are half of a call.
+const DefaultStateDir = "/run/weir"
+
 // Options is the configuration as an operator writes it, on the command line or in a file.
 type Options struct {
 	ConfigFile    string
@@ -55,9 +58,14 @@ type Options struct {
 
 	Quality qualityOptions
 
+	Legacy legacyOptions
+
 	FastPath   string
 	IO         string
 	Table      int
+	Outlive    int // s
+	StateDir   string
+	BPFFS      string
 	NoFallback bool
 
 	LogLevel    int
@@ -101,7 +109,10 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Quarantine, "port-quarantine", int(media.DefaultQuarantine.Seconds()), "seconds a freed media port rests before it is used again")
 	fs.StringVar(&o.FastPath, "fast-path", string(fastpath.Auto), "engine of the kernel plane: auto, xdp, tc, xdp-generic or none")
 	fs.StringVar(&o.IO, "userspace-io", ioAuto, "how media packets are received and sent that are not relayed in the kernel: auto, shared (few sockets for all ports, whole frames; even past a firewall) or sockets (one for each port)")
-	fs.IntVarP(&o.Table, "table", "t", 0, "rtpengine's forwarding table; a negative number means userspace only")
+	fs.IntVarP(&o.Table, "table", "t", 0, "number that tells the instances of one host apart, like rtpengine's forwarding table; a negative one means userspace only")
+	fs.IntVar(&o.Outlive, "outlive", int(fastpath.DefaultOutlive.Seconds()), "seconds that calls in the kernel go on when the daemon has died, unless the next one takes them over; 0 ends them with it")
+	fs.StringVar(&o.StateDir, "state-dir", DefaultStateDir, "directory where the next daemon finds the calls of one that has died; \"none\" keeps nothing")
+	fs.StringVar(&o.BPFFS, "bpffs", fastpath.DefaultBPFFS, "BPF file system where calls in the kernel outlive the daemon; if there is none one is mounted under /run/weir")
 	fs.BoolVarP(&o.NoFallback, "no-fallback", "F", false, "refuse to start where the kernel plane cannot be used")
 	fs.StringVar(&o.Learning, "endpoint-learning", "heuristic", "how a party's address is learnt: heuristic, delayed, immediate or off")
 	fs.BoolVar(&o.PortLatching, "port-latching", false, "keep the ports told to a party when the other side moves to another port")
@@ -131,6 +142,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.SoftwareID, "software-id", "", "name of this proxy in descriptions it makes (default rtpengine-VERSION)")
 	o.DTLS.register(fs)
 	o.Quality.register(fs)
+	o.Legacy.register(fs)
 	registerPeerOptions(fs)
 }
 
@@ -257,6 +269,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("--delete-delay %d is negative", o.DeleteDelay)
 	case o.Quarantine < 0:
 		return fmt.Errorf("--port-quarantine %d is negative", o.Quarantine)
+	case o.Outlive < 0:
+		return fmt.Errorf("--outlive %d is negative", o.Outlive)
 	case o.HTTPIdle < 0:
 		return fmt.Errorf("--http-idle-timeout %d is negative", o.HTTPIdle)
 	case len(o.ListenHTTPS) > 0 && o.Certificate == "":
@@ -278,6 +292,9 @@ func (o *Options) check() error {
 		return err
 	}
 	if err := o.Quality.check(); err != nil {
+		return err
+	}
+	if err := o.Legacy.check(); err != nil {
 		return err
 	}
 	_, err := o.learning()

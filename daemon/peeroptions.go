@@ -10,12 +10,12 @@ import (
 // configuration file of rtpengine starts Weir unchanged: NAME, "/x" for a short form, "!" for one without a value.
 const peerOptions = `
 nftables-chain nftables-base-chain nftables-append! nftables-family xtables! nftables-start! nftables-stop!
-nftables-status! listen-cli/c listen-tcp/l
-listen-udp/u http-threads http-buf-size graphite/g
+nftables-status! listen-cli/c
+http-threads http-buf-size graphite/g
 graphite-interval/G graphite-prefix graphite-timeout control-tos control-pmtu redis/r redis-write/w redis-subscribe
 subscribe-keyspace/k redis-resolve-on-reconnect! redis-num-threads redis-expires no-redis-required/q!
 redis-allowed-errors redis-disable-time redis-cmd-timeout redis-connect-timeout redis-format redis-tcp-keepalive-time
-redis-tcp-keepalive-intvl redis-tcp-keepalive-probes active-switchover! b2b-url/b xmlrpc-format/x log-facility-cdr
+redis-tcp-keepalive-intvl redis-tcp-keepalive-probes active-switchover! log-facility-cdr
 log-facility-rtcp log-facility-dtmf log-format log-level-core log-level-ffmpeg log-level-internals log-level-spandsp
 log-level-transcoding log-level-codec log-level-rtcp log-level-ice log-level-crypto log-level-srtp log-level-http
 log-level-control log-level-dtx split-logs! max-log-line-length no-log-timestamps! log-name log-mark-prefix

@@ -38,6 +38,14 @@ func (d *Daemon) userspaceIO() cli.UserspaceIO {
 	}
 }
 
+// srtp tells where SRTP is turned.
+func (d *Daemon) srtp() cli.SRTP {
+	if ok, why := d.fast.Secures(); !ok {
+		return cli.SRTP{Reason: why}
+	}
+	return cli.SRTP{Kernel: true, Reason: "AES_CM_128, AES_192_CM and AES_256_CM with HMAC_SHA1; other suites are for userspace"}
+}
+
 // status gathers the counts of all parts.
 func (d *Daemon) status() cli.Status {
 	cs, ns, ms := d.calls.Stats(), d.disp.Stats(), d.plane.Totals()
@@ -45,14 +53,23 @@ func (d *Daemon) status() cli.Status {
 		Version: d.version, PID: os.Getpid(), Started: d.started, UptimeSeconds: int64(time.Since(d.started).Seconds()),
 		Goroutines: runtime.NumGoroutine(),
 		Engines:    d.engines(), IO: d.userspaceIO(),
+		SRTP: d.srtp(),
 		Calls: cli.CallCounts{
 			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected, Faults: cs.Faults,
-			EndedBy: make(map[string]uint64),
+			EndedBy: make(map[string]uint64), ByLanguage: make(map[string]cli.LanguageCounts),
 		},
 		NG: cli.NGCounts{Requests: ns.Requests, Failed: ns.Failed, Faults: ns.Faults},
 	}
+	st.Life.Outlook = d.outlives()
+	st.Life.Pins, _ = d.fast.Persistence()
+	if d.store != nil {
+		st.Life.Kept, st.Life.Pending = d.store.Counts()
+	}
 	for why, n := range cs.EndedBy {
 		st.Calls.EndedBy[why.String()] = n
+	}
+	for l, n := range cs.ByLanguage {
+		st.Calls.ByLanguage[l.String()] = cli.LanguageCounts{Live: n.Live, Created: n.Created}
 	}
 	st.Packets = cli.PacketCounts{Kernel: ms.Kernel.Packets, Userspace: ms.Userspace.Packets, Dropped: ms.Drops.Sum()}
 	st.Flows = cli.FlowCounts{Kernel: ms.KernelFlows, Userspace: ms.UserFlows}

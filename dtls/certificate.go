@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"sync/atomic"
@@ -108,6 +109,26 @@ func NewCertificate(cfg CertificateConfig) (*Certificate, error) {
 		pair:     tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
 		notAfter: template.NotAfter,
 	}, nil
+}
+
+// MarshalText writes certificate and key in PEM. Whoever can read that can be taken for us.
+func (c *Certificate) MarshalText() ([]byte, error) {
+	key, err := x509.MarshalPKCS8PrivateKey(c.pair.PrivateKey)
+	if err != nil {
+		return nil, fmt.Errorf("dtls: write the key of a certificate: %w", err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.DER()})
+	return append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (c *Certificate) UnmarshalText(text []byte) error {
+	pair, err := tls.X509KeyPair(text, text)
+	if err != nil {
+		return fmt.Errorf("dtls: read a certificate: %w", err)
+	}
+	c.pair, c.notAfter = tls.Certificate{Certificate: pair.Certificate, PrivateKey: pair.PrivateKey}, pair.Leaf.NotAfter
+	return nil
 }
 
 // Fingerprint hashes the certificate, for the SDP of the side that shows it.

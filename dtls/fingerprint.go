@@ -133,6 +133,15 @@ func (f Fingerprint) Value() string {
 // String is the value of the SDP attribute: "sha-256 AB:CD:…".
 func (f Fingerprint) String() string { return f.Hash.String() + " " + f.Value() }
 
+// MarshalText is String.
+func (f Fingerprint) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText is ParseFingerprint.
+func (f *Fingerprint) UnmarshalText(text []byte) (err error) {
+	*f, err = ParseFingerprint(string(text))
+	return err
+}
+
 // ErrFingerprint says that the peer's certificate is not one that signalling announced.
 var ErrFingerprint = errors.New("certificate does not match the announced fingerprint")
 

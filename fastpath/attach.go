@@ -7,13 +7,15 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 )
 
-// attach gives every device the best engine that mode and machine allow.
-func (p *Plane) attach(mode Mode) {
+// attach gives devices without programs the best engine that mode and machine allow.
+func (p *Plane) attach(mode Mode, devices []*device) {
 	why := make(map[*device][]string)
 	var fit []*device
-	for _, d := range p.devices {
+	for _, d := range devices {
+		d.Engine, d.Reason, d.blocked = None, "", false
 		if reason := d.unfit(); reason != "" {
 			d.because(reason)
 			continue
@@ -24,6 +26,10 @@ func (p *Plane) attach(mode Mode) {
 		p.attachNative(mode, fit, why)
 	}
 	for _, d := range fit {
+		if d.carrier() {
+			d.Reason = strings.Join(why[d], "; ")
+			continue // tc is on the VLAN devices themselves
+		}
 		if d.Engine == XDP {
 			if err := p.attachTC(d); err != nil {
 				why[d] = append(why[d], "no tc behind xdp: "+explain(err))
@@ -58,6 +64,7 @@ func (p *Plane) attachNative(mode Mode, devices []*device, why map[*device][]str
 			continue
 		}
 		d.Engine = XDP
+		p.prepareFan(d)
 		p.ports.attached(d.Index)
 	}
 	hint := p.takeHint
@@ -65,7 +72,7 @@ func (p *Plane) attachNative(mode Mode, devices []*device, why map[*device][]str
 		hint = func(*device) string { return err.Error() }
 	}
 	takers := 0
-	for _, d := range devices {
+	for _, d := range p.devices {
 		if p.ports.takes(d.Index) {
 			takers++
 		}
@@ -105,6 +112,9 @@ func (p *Plane) attachXDP(d *device, mode Mode) error {
 	if mode == XDPGeneric {
 		prog, flags = p.xdp.RelayXdpGeneric, link.XDPGenericMode
 	}
+	if err := p.probe(d, mode, prog); err != nil {
+		return err
+	}
 	for _, other := range []Mode{XDP, XDPGeneric} {
 		if other != mode {
 			p.release(string(other), d) // a device takes only one of the two
@@ -113,9 +123,9 @@ func (p *Plane) attachXDP(d *device, mode Mode) error {
 	if done, err := p.adopt(string(mode), d, prog); done || err != nil {
 		return err
 	}
-	if x := d.link.Attrs().Xdp; x != nil && x.Attached {
+	if d.blocked = foreign(d.link); d.blocked {
 		return fmt.Errorf("another XDP program (id %d) is attached: take it off with `ip link set dev %s xdp off`",
-			x.ProgId, d.Name)
+			d.link.Attrs().Xdp.ProgId, d.Name)
 	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: d.Index, Flags: flags})
 	if err != nil {
@@ -124,10 +134,19 @@ func (p *Plane) attachXDP(d *device, mode Mode) error {
 	return p.keep(string(mode), d, l)
 }
 
+// foreign tells whether a device that we hold nothing of has an XDP program.
+func foreign(dev netlink.Link) bool {
+	x := dev.Attrs().Xdp
+	return x != nil && x.Attached
+}
+
 // attachTC takes tcx (kernel 6.6), else a filter on clsact.
 func (p *Plane) attachTC(d *device) error {
 	if p.tcErr != nil {
 		return p.tcErr
+	}
+	if err := p.probe(d, TC, p.tc.RelayTc); err != nil {
+		return err
 	}
 	if !p.tweaks.noTCX {
 		if done, err := p.adopt(kindTCX, d, p.tc.RelayTc); done || err != nil {
@@ -172,7 +191,7 @@ func (p *Plane) adopt(kind string, d *device, prog *ebpf.Program) (done bool, er
 	if l == nil {
 		return false, nil
 	}
-	d.held = append(d.held, attached(l))
+	d.held = append(d.held, attached(l, kind, d.Index))
 	if current {
 		return true, l.Update(prog)
 	}
@@ -187,7 +206,7 @@ func (p *Plane) adopt(kind string, d *device, prog *ebpf.Program) (done bool, er
 
 // keep takes possession of a link, and pins it if it is to outlive the process.
 func (p *Plane) keep(kind string, d *device, l link.Link) error {
-	d.held = append(d.held, attached(l))
+	d.held = append(d.held, attached(l, kind, d.Index))
 	if err := p.pins.pin(l, kind, d.Index); err != nil {
 		p.log.Warn("a program will not outlive this process", "device", d.Name, "program", kind, "err", err)
 	}
@@ -197,7 +216,7 @@ func (p *Plane) keep(kind string, d *device, l link.Link) error {
 // release ends what a dead process has left on a hook that is not to be used any more.
 func (p *Plane) release(kind string, d *device) {
 	if l, _ := p.pins.linkAt(kind, d.Index); l != nil {
-		if err := attached(l).detach(); err != nil {
+		if err := attached(l, kind, d.Index).detach(); err != nil {
 			p.log.Warn("a program of a dead process cannot be taken off", "device", d.Name, "program", kind, "err", err)
 		}
 		if now, err := p.netlink.LinkByIndex(d.Index); err == nil {

@@ -20,6 +20,7 @@ import (
 
 // A path is two peers with the host between them, each on a link of its own.
 type path struct {
+	rig        *netrig.Rig
 	a, host, b *netrig.Host
 }
 
@@ -45,22 +46,32 @@ var (
 func newPath(t testing.TB, gro bool) path {
 	t.Helper()
 	rig := newRig(t)
-	p := path{newHost(t, rig, "a"), newHost(t, rig, "host"), newHost(t, rig, "b")}
+	p := path{rig, newHost(t, rig, "a"), newHost(t, rig, "host"), newHost(t, rig, "b")}
+	p.wire(t, gro)
+	return p
+}
+
+// wire lays the links.
+func (p path) wire(t testing.TB, gro bool) {
+	t.Helper()
 	end := func(h *netrig.Host, dev string, addrs ...string) netrig.End {
 		return netrig.End{Host: h, Device: dev, Addrs: prefixes(addrs...), GRO: gro, Neighbours: true}
 	}
-	check(t, rig.Link(end(p.host, "left", "10.0.1.1/24", "fd00:1::1/64"), end(p.a, "eth0", "10.0.1.2/24", "fd00:1::2/64")))
-	check(t, rig.Link(end(p.host, "right", "10.0.2.1/24", "fd00:2::1/64"), end(p.b, "eth0", "10.0.2.2/24", "fd00:2::2/64")))
-	return p
+	check(t, p.rig.Link(end(p.host, "left", "10.0.1.1/24", "fd00:1::1/64"), end(p.a, "eth0", "10.0.1.2/24", "fd00:1::2/64")))
+	check(t, p.rig.Link(end(p.host, "right", "10.0.2.1/24", "fd00:2::1/64"), end(p.b, "eth0", "10.0.2.2/24", "fd00:2::2/64")))
 }
 
 // open opens a plane on the host of the path.
 func (p path) open(t testing.TB, mode Mode, tw tweaks) *Plane {
 	t.Helper()
+	return p.openBy(t, Config{Mode: mode, Addrs: pathAddrs}, tw)
+}
+
+func (p path) openBy(t testing.TB, cfg Config, tw tweaks) *Plane {
+	t.Helper()
 	var plane *Plane
-	inside(t, p.host, func() {
-		plane = must(open(Config{Mode: mode, Addrs: pathAddrs, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}, tw))(t)
-	})
+	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	inside(t, p.host, func() { plane = must(open(cfg, tw))(t) })
 	return plane
 }
 

@@ -41,7 +41,8 @@ func attachClsact(h *netlink.Handle, index int, prog *ebpf.Program) (attachment,
 		}
 		return attachment{}, err
 	}
-	return attachment{leave: func() error { return nil }, detach: func() error {
+	holds := func() bool { return hasClsact(h, index) }
+	return attachment{leave: func() error { return nil }, kind: "clsact", holds: holds, detach: func() error {
 		err := h.FilterDel(filter)
 		if ours && clsactEmpty(h, index) {
 			err = errors.Join(err, h.QdiscDel(qdisc))

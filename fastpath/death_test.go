@@ -2,6 +2,7 @@ package fastpath
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,23 +14,74 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// childEnv makes the test binary open a plane and wait to be killed. Its value is "tcx" or "clsact".
+// childEnv makes the test binary open a plane, install flows and wait to be killed. Its value is JSON.
 const childEnv = "WEIR_FASTPATH_TEST_CHILD"
 
+// victim is what the child does.
+type victim struct {
+	Mode    Mode
+	NoTCX   bool
+	Schema  string
+	Outlive time.Duration
+	BPFFS   string
+	Table   int
+	Flows   []Flow
+}
+
+func (v victim) tweaks() tweaks { return tweaks{noTCX: v.NoTCX, schema: v.Schema} }
+
+func (v victim) config() Config {
+	return Config{Mode: v.Mode, Addrs: pathAddrs, Outlive: v.Outlive, BPFFS: v.BPFFS, Table: v.Table}
+}
+
 func TestMain(m *testing.M) {
-	if kind := os.Getenv(childEnv); kind != "" {
-		child(kind)
+	if text := os.Getenv(childEnv); text != "" {
+		if err := child(text); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 	}
 	os.Exit(m.Run())
 }
 
-func child(kind string) {
-	if _, err := open(Config{Addrs: pathAddrs}, tweaks{noTCX: kind == "clsact"}); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+func child(text string) error {
+	var v victim
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return err
+	}
+	p, err := open(v.config(), v.tweaks())
+	if err != nil {
+		return err
+	}
+	for _, f := range v.Flows {
+		if err := p.Install(f); err != nil {
+			return err
+		}
 	}
 	fmt.Println("ready")
 	select {}
+}
+
+// kill has a child live and die on the host of the path.
+func (p path) kill(t testing.TB, v victim) {
+	t.Helper()
+	p.born(t, v)()
+}
+
+// born has a child live, and returns how to kill it.
+func (p path) born(t testing.TB, v victim) (kill func()) {
+	t.Helper()
+	cmd := exec.Command(must(os.Executable())(t))
+	cmd.Env = append(os.Environ(), childEnv+"="+string(must(json.Marshal(v))(t)))
+	out := must(cmd.StdoutPipe())(t)
+	check(t, p.host.Start(cmd))
+	if line := must(bufio.NewReader(out).ReadString('\n'))(t); line != "ready\n" {
+		t.Fatal(line)
+	}
+	return func() {
+		check(t, cmd.Process.Kill())
+		_ = cmd.Wait() // "signal: killed"
+	}
 }
 
 // passAll is the program of somebody else.
@@ -61,15 +113,7 @@ func TestAKilledProcessLeavesNothingThatDisturbsTheNext(t *testing.T) {
 		}
 		t.Run(c.kind, func(t *testing.T) {
 			p := newPath(t, true)
-			cmd := exec.Command(must(os.Executable())(t))
-			cmd.Env = append(os.Environ(), childEnv+"="+c.kind)
-			out := must(cmd.StdoutPipe())(t)
-			check(t, p.host.Start(cmd))
-			if line := must(bufio.NewReader(out).ReadString('\n'))(t); line != "ready\n" {
-				t.Fatal(line)
-			}
-			check(t, cmd.Process.Kill())
-			_ = cmd.Wait() // "signal: killed"
+			p.kill(t, victim{NoTCX: c.tweaks.noTCX})
 
 			// The kernel takes links down behind the death of their process.
 			p.eventually(t, "left", c.after)

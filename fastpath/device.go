@@ -14,19 +14,22 @@ import (
 // device is an Interface with what is attached to it.
 type device struct {
 	Interface
-	link netlink.Link
-	held []attachment // in order of attachment
+	link    netlink.Link
+	held    []attachment // in order of attachment
+	blocked bool         // by somebody else's XDP program
 }
 
 // attachment is a program on a hook of a device.
 type attachment struct {
 	detach func() error
 	leave  func() error // gives back what the process has of it
+	kind   string
+	holds  func() bool // it is still there
 }
 
 // attached is that by a link.
-func attached(l link.Link) attachment {
-	return attachment{leave: l.Close, detach: func() error {
+func attached(l link.Link, kind string, index int) attachment {
+	return attachment{leave: l.Close, kind: kind, holds: func() bool { return holds(l, index) }, detach: func() error {
 		_ = l.Unpin() // if it is pinned
 		// Closing a link that was pinned may come before its last reference goes.
 		if err := l.Detach(); err != nil && !errors.Is(err, link.ErrNotSupported) {
@@ -50,6 +53,16 @@ func (d *device) detach() error {
 	}
 	d.held = nil
 	return errors.Join(errs...)
+}
+
+// lost names a program that somebody has taken off, or "".
+func (d *device) lost() string {
+	for _, a := range d.held {
+		if !a.holds() {
+			return a.kind
+		}
+	}
+	return ""
 }
 
 // leave forgets the attachments without ending them.
@@ -98,16 +111,49 @@ func findDevices(h *netlink.Handle, addrs []netip.Addr) ([]*device, error) {
 				return nil, fmt.Errorf("network device of %v: %w", ip, err)
 			}
 			i = len(devices)
-			devices = append(devices, &device{
-				Interface: Interface{Name: dev.Attrs().Name, Index: index, Engine: None}, link: dev,
-			})
+			devices = append(devices, newDevice(dev))
 		}
 		if !slices.Contains(devices[i].Addrs, ip) {
 			devices[i].Addrs = append(devices[i].Addrs, ip)
 		}
 	}
+	return withCarriers(h, devices)
+}
+
+func newDevice(dev netlink.Link) *device {
+	return &device{Interface: Interface{Name: dev.Attrs().Name, Index: dev.Attrs().Index, Engine: None}, link: dev}
+}
+
+// withCarriers adds the devices below VLAN devices: only there XDP sees their frames, with their tags.
+func withCarriers(h *netlink.Handle, devices []*device) ([]*device, error) {
+	for _, d := range slices.Clone(devices) {
+		vlan, ok := d.link.(*netlink.Vlan)
+		if !ok || slices.ContainsFunc(devices, func(o *device) bool { return o.Index == vlan.ParentIndex }) {
+			continue
+		}
+		below, err := h.LinkByIndex(vlan.ParentIndex)
+		if err != nil {
+			return nil, fmt.Errorf("network device below %s: %w", d.Name, err)
+		}
+		devices = append(devices, newDevice(below))
+	}
 	return devices, nil
 }
+
+// below returns the device that carries a VLAN device, nil for others.
+func (d *device) below(all []*device) *device {
+	vlan, ok := d.link.(*netlink.Vlan)
+	if !ok {
+		return nil
+	}
+	if i := slices.IndexFunc(all, func(o *device) bool { return o.Index == vlan.ParentIndex }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
+// carrier tells whether a device is there for the VLAN devices on it alone.
+func (d *device) carrier() bool { return len(d.Addrs) == 0 }
 
 // unfit says why no program of ours makes sense on d, or "".
 func (d *device) unfit() string {

@@ -79,6 +79,8 @@ func encodeFlow(f *Flow) relayFlow {
 	switch {
 	case len(f.More) > 0:
 		v.Action, v.Targets = relayFlowActionFLOW_FAN, uint8(len(f.More)+1)
+	case f.secure():
+		v.Action, v.Open, v.Seal = relayFlowActionFLOW_SECURE, uint32(f.Open), uint32(f.Seal)
 	case !f.simple():
 		v.Action = relayFlowActionFLOW_FULL
 	}
@@ -136,7 +138,7 @@ func (f *Flow) flags() (flags relayFlowFlag) {
 func decodeCounters(v *relayFlow) Counters {
 	c := Counters{
 		Packets: v.Untracked, Bytes: v.UntrackedBytes, Out: v.OutPackets, OutBytes: v.OutBytes, RTCP: v.Rtcp, RTCPBytes: v.RtcpBytes,
-		Blocked: v.Blocked, Refused: v.Refused, Untapped: v.Untapped, LastSeen: time.Duration(v.RtcpWhen),
+		Blocked: v.Blocked, Refused: v.Refused, Unauthenticated: v.Unauthenticated, Replayed: v.Replayed, Untapped: v.Untapped, LastSeen: time.Duration(v.RtcpWhen),
 	}
 	var latest time.Duration
 	for i := range v.Sources {

@@ -40,26 +40,29 @@ func TestOnePacketReachesSeveralReceivers(t *testing.T) {
 		mode   Mode
 		spread bool // listeners at both peers, not only at the far one
 		by     Mode
-	}{{TC, true, TC}, {TC, false, TC}, {XDP, true, TC}, {XDP, false, XDP}} {
-		for _, family := range []int{4, 6} {
-			for _, n := range []int{2, 3, MaxReceivers} {
-				t.Run(fmt.Sprintf("%s IPv%d, %d receivers by %s", c.mode, family, n, c.by), func(t *testing.T) {
-					p := newPath(t, true)
-					plane := p.open(t, c.mode, tweaks{})
-					defer func() { check(t, plane.Close()) }()
-					if c.by == XDP {
-						p.fans(t, plane)
-					}
-					fan(t, p, plane, family, n, c.spread, c.by)
-				})
+	}{{TC, true, TC}, {XDP, true, TC}, {XDP, false, XDP}} {
+		t.Run(fmt.Sprintf("%s, by %s", c.mode, c.by), func(t *testing.T) {
+			p := newPath(t, true)
+			plane := p.open(t, c.mode, tweaks{})
+			defer func() { check(t, plane.Close()) }()
+			if c.by == XDP {
+				c.by = p.fans(t, plane)
 			}
-		}
+			for _, family := range []int{4, 6} {
+				for _, n := range []int{2, 3, MaxReceivers} {
+					fan(t, p, plane, family, n, c.spread, c.by)
+				}
+			}
+		})
 	}
 }
 
-// fans waits until XDP copies packets for the far peer.
-func (p path) fans(t *testing.T, plane *Plane) {
+// fans waits until XDP copies packets for the far peer, if it can, and returns who copies.
+func (p path) fans(t *testing.T, plane *Plane) Mode {
 	t.Helper()
+	if plane.ports.family == 0 {
+		return TC // before kernel 6.3 nobody knows whether a veth takes frames
+	}
 	if err := plane.missing[stageOf{XDP, relayStageSTAGE_FAN}]; err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +73,7 @@ func (p path) fans(t *testing.T, plane *Plane) {
 			t.Fatal("XDP is not ready to copy")
 		}
 	}
+	return XDP
 }
 
 func fan(t *testing.T, p path, plane *Plane, family, n int, spread bool, by Mode) {
@@ -106,6 +110,7 @@ func fan(t *testing.T, p path, plane *Plane, family, n int, spread bool, by Mode
 	})
 	defer out.Close()
 	const packets = 10
+	before := count(plane, by)
 	for seq := range uint16(packets) {
 		must(out.Write(testpkt.RTP(0, seq, 0, 1, 20)))(t) // blocked
 		must(out.Write(testpkt.RTP(8, seq, 160*uint32(seq), 7, 161)))(t)
@@ -117,8 +122,8 @@ func fan(t *testing.T, p path, plane *Plane, family, n int, spread bool, by Mode
 	if c.Packets != 2*packets || c.Blocked != packets || c.Out != packets || c.OutBytes != packets*173 || c.Lost != 0 {
 		t.Errorf("got %+v", c)
 	}
-	if got := count(plane, by); got != packets {
-		t.Errorf("%s relayed %d packets, want %d", by, got, packets)
+	if got := count(plane, by) - before; got != packets {
+		t.Errorf("IPv%d, %d receivers: %s relayed %d packets, want %d", family, n, by, got, packets)
 	}
 	entries := 0
 	for range contents[relayEndpoint, relayTarget](plane.maps.Targets) {

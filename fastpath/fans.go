@@ -10,24 +10,20 @@ import (
 // devmapValue is struct bpf_devmap_val of Linux: a device, and the program that frames for it pass.
 type devmapValue struct{ Index, Program uint32 }
 
-// prepareFans makes the lists of receivers that XDP copies packets into, for each device and every number of them: only a
-// thread in the right network namespace can, so it is done before there are flows. It returns the devices that have them.
-func (p *Plane) prepareFans() map[uint32]bool {
-	ready := make(map[uint32]bool)
+// prepareFan makes the lists of receivers that XDP copies packets into, for one device and every number of them. The calling
+// thread must be in the network namespace of the device; the kernel empties the lists when the device goes.
+func (p *Plane) prepareFan(d *device) {
 	if p.missing[stageOf{XDP, relayStageSTAGE_FAN}] != nil {
-		return ready
+		return
 	}
-	for _, d := range p.devices {
-		if err := p.prepareFan(uint32(d.Index)); err != nil {
-			p.log.Info("tc copies what XDP could", "device", d.Name, "why", explain(err))
-			continue
-		}
-		ready[uint32(d.Index)] = true
+	if err := p.listReceivers(uint32(d.Index)); err != nil {
+		p.log.Info("tc copies what XDP could", "device", d.Name, "why", explain(err))
+		return
 	}
-	return ready
+	p.ports.prepared(d.Index)
 }
 
-func (p *Plane) prepareFan(index uint32) (err error) {
+func (p *Plane) listReceivers(index uint32) error {
 	value := devmapValue{index, uint32(p.xdp.FanXdpCopy.FD())}
 	if err := p.maps.Egress.Update(&index, &value, ebpf.UpdateAny); err != nil {
 		return fmt.Errorf("program for frames that leave: %w", err)
@@ -51,7 +47,7 @@ func (p *Plane) prepareFan(index uint32) (err error) {
 		lists = append(lists, uint32(list.FD()))
 	}
 	// One by one, the kernel waits after each until no program sees the one before.
-	_, err = p.maps.Fans.BatchUpdate(keys, lists, nil)
+	_, err := p.maps.Fans.BatchUpdate(keys, lists, nil)
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		err = nil
 		for i := range keys {

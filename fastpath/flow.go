@@ -61,8 +61,9 @@ type Flow struct {
 	PayloadTypes [2]uint64
 
 	Treatment
-	Taps   Taps
-	Clocks [MaxClocks]Clock // of payload types that may come; without one there is no jitter
+	Open, Seal Cipher // what the packets are decrypted and encrypted with; 0: nothing
+	Taps       Taps
+	Clocks     [MaxClocks]Clock // of payload types that may come; without one there is no jitter
 
 	// Seq and SSRC are those of the last packet userspace relayed, so that the figures go on across the change of
 	// plane. Seeded is false when there was none.
@@ -95,33 +96,35 @@ type Taps struct{ All, RTCP, Events bool }
 
 // Counters are what the kernel has seen of one flow since its installation.
 type Counters struct {
-	Packets, Bytes       uint64        // RTP of the source, relayed or blocked; bytes of UDP payload
-	Out, OutBytes        uint64        // RTP to each receiver
-	RTCP, RTCPBytes      uint64        // relayed
-	Blocked              uint64        // RTP that was not to pass
-	Refused              uint64        // from a source that is not the flow's, dropped here
-	Untapped             uint64        // copies that found no room
-	Lost, Late, Repeated uint64        // of all of Sources: gaps in the sequence numbers less late arrivals, late arrivals, duplicates
-	LastSeen             time.Duration // of the last packet, on CLOCK_MONOTONIC; 0 when none
-	SSRC                 uint32        // of the last RTP packet
-	Seq                  uint16        // of the last RTP packet
+	Packets, Bytes       uint64        `json:",omitzero"` // RTP of the source, relayed or blocked; bytes of UDP payload
+	Out, OutBytes        uint64        `json:",omitzero"` // RTP to each receiver
+	RTCP, RTCPBytes      uint64        `json:",omitzero"` // relayed
+	Blocked              uint64        `json:",omitzero"` // RTP that was not to pass
+	Refused              uint64        `json:",omitzero"` // from a source that is not the flow's, dropped here
+	Unauthenticated      uint64        `json:",omitzero"` // SRTP with a wrong tag, dropped here
+	Replayed             uint64        `json:",omitzero"` // SRTP received before, dropped here
+	Untapped             uint64        `json:",omitzero"` // copies that found no room
+	Lost, Late, Repeated uint64        `json:",omitzero"` // of all of Sources: gaps in the sequence numbers less late arrivals, late arrivals, duplicates
+	LastSeen             time.Duration `json:",omitzero"` // of the last packet, on CLOCK_MONOTONIC; 0 when none
+	SSRC                 uint32        `json:",omitzero"` // of the last RTP packet
+	Seq                  uint16        `json:",omitzero"` // of the last RTP packet
 
 	// Sources are the first SSRCs that came; Packets of others are in the sums alone.
-	Sources [MaxSources]SourceCounters
+	Sources [MaxSources]SourceCounters `json:",omitzero"`
 }
 
 // SourceCounters are those of one SSRC. The zero value is none.
 type SourceCounters struct {
-	Used                 bool
-	SSRC                 uint32
-	Packets, Bytes       uint64
-	Lost, Late, Repeated uint64
-	Seq                  uint16 // highest
-	Timestamp            uint32 // of the last packet
-	Jitter               uint32 // times 16, in units of the time stamp; 0 when the clock rate is not known
-	PayloadType          uint8  // of the last packet
-	PayloadTypes         [2]uint64
-	LastSeen             time.Duration // 0 when userspace saw it last
+	Used                 bool          `json:",omitzero"`
+	SSRC                 uint32        `json:",omitzero"`
+	Packets, Bytes       uint64        `json:",omitzero"`
+	Lost, Late, Repeated uint64        `json:",omitzero"`
+	Seq                  uint16        `json:",omitzero"` // highest
+	Timestamp            uint32        `json:",omitzero"` // of the last packet
+	Jitter               uint32        `json:",omitzero"` // times 16, in units of the time stamp; 0 when the clock rate is not known
+	PayloadType          uint8         `json:",omitzero"` // of the last packet
+	PayloadTypes         [2]uint64     `json:",omitzero"`
+	LastSeen             time.Duration `json:",omitzero"` // 0 when userspace saw it last
 }
 
 // Add sums the counts of c and d; what is known of the last packets and of the sources is the later one's.
@@ -133,6 +136,7 @@ func (c Counters) Add(d Counters) Counters {
 	sum.Packets, sum.Bytes = c.Packets+d.Packets, c.Bytes+d.Bytes
 	sum.Out, sum.OutBytes = c.Out+d.Out, c.OutBytes+d.OutBytes
 	sum.RTCP, sum.RTCPBytes = c.RTCP+d.RTCP, c.RTCPBytes+d.RTCPBytes
+	sum.Unauthenticated, sum.Replayed = c.Unauthenticated+d.Unauthenticated, c.Replayed+d.Replayed
 	sum.Blocked, sum.Refused, sum.Untapped = c.Blocked+d.Blocked, c.Refused+d.Refused, c.Untapped+d.Untapped
 	sum.Lost, sum.Late, sum.Repeated = c.Lost+d.Lost, c.Late+d.Late, c.Repeated+d.Repeated
 	return sum
@@ -142,7 +146,7 @@ func (c Counters) Add(d Counters) Counters {
 func (f *Flow) Same(g *Flow) bool {
 	return f.Local == g.Local && f.Source == g.Source && f.Target == g.Target && slices.Equal(f.More, g.More) &&
 		f.RTCP == g.RTCP && f.ToRTCP == g.ToRTCP && f.DropForeign == g.DropForeign && f.PayloadTypes == g.PayloadTypes &&
-		f.Treatment == g.Treatment && f.Taps == g.Taps && f.Clocks == g.Clocks
+		f.Treatment == g.Treatment && f.Open == g.Open && f.Seal == g.Seal && f.Taps == g.Taps && f.Clocks == g.Clocks
 }
 
 // Validate reports what makes f impossible to install.
@@ -159,6 +163,8 @@ func (f *Flow) Validate() error {
 		return fmt.Errorf("flow %v: %d receivers are more than %d: %w", f.Local, len(f.More)+1, MaxReceivers, ErrReceivers)
 	case len(f.More) > 0 && (f.ToRTCP != Target{} || f.Strip):
 		return fmt.Errorf("flow %v: RTCP of the port and header extensions are for one receiver: %w", f.Local, ErrReceivers)
+	case f.secure() && (len(f.More) > 0 || f.RTCP || f.ToRTCP != Target{} || !f.Treatment.zero() || f.Taps != Taps{}):
+		return fmt.Errorf("flow %v: SRTP is for RTP, one receiver and nothing else: %w", f.Local, ErrStage)
 	}
 	targets := append([]Target{f.Target}, f.More...)
 	if f.ToRTCP != (Target{}) {
@@ -207,8 +213,12 @@ func (f Flow) plain() Flow {
 
 // simple tells whether new addresses are all that its RTP needs. RTCP of the same port goes the longer way by itself.
 func (f *Flow) simple() bool {
-	return len(f.More) == 0 && f.Treatment.zero() && !(f.RTCP && f.Taps.RTCP) && !f.Taps.All && !f.Taps.Events && f.Shift == (Shift{})
+	return len(f.More) == 0 && f.Treatment.zero() && !(f.RTCP && f.Taps.RTCP) && !f.Taps.All && !f.Taps.Events && f.Shift == (Shift{}) &&
+		!f.secure()
 }
+
+// secure tells whether packets are decrypted or encrypted.
+func (f *Flow) secure() bool { return f.Open != 0 || f.Seal != 0 }
 
 // zero tells whether the treatment changes nothing.
 func (t *Treatment) zero() bool { return !t.BlockEvents && !t.BlockMedia && !t.Silence && !t.Strip }

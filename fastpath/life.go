@@ -121,7 +121,7 @@ func (v relayFlow) work() relayFlow {
 	return relayFlow{
 		Action: v.Action, Flags: v.Flags, Version: v.Version, Targets: v.Targets, AddrsIn: v.AddrsIn, PortsIn: v.PortsIn,
 		Source: v.Source, PayloadTypes: v.PayloadTypes, Target: v.Target.work(), Events: v.Events, ClockScales: v.ClockScales,
-		ClockTypes: v.ClockTypes, SilenceTypes: v.SilenceTypes, SilenceOctets: v.SilenceOctets,
+		ClockTypes: v.ClockTypes, SilenceTypes: v.SilenceTypes, SilenceOctets: v.SilenceOctets, Open: v.Open, Seal: v.Seal,
 	}
 }
 
@@ -145,6 +145,8 @@ func (p *Plane) Persistence() (path, why string) {
 // TakeOver ends what programs of another version still do for flows of a dead process: what is to go on must have been
 // installed by now. It does nothing when there are none.
 func (p *Plane) TakeOver() error {
+	p.following.Lock()
+	defer p.following.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -156,5 +158,12 @@ func (p *Plane) TakeOver() error {
 	}
 	p.pending = nil
 	p.took = true
-	return errors.Join(append(errs, p.pins.clean())...)
+	held := map[string]bool{}
+	for _, d := range p.devices {
+		for _, a := range d.held {
+			held[pinName(a.kind, d.Index)] = true
+		}
+	}
+	errs = append(errs, p.pins.prune(held))
+	return errors.Join(append(errs, p.pins.clean(), p.sweepCiphers())...)
 }

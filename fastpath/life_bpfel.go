@@ -16,9 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	lifeMapEgress      = "egress"
 	lifeMapExits       = "exits"
-	lifeMapFans        = "fans"
 	lifeMapFlows       = "flows"
 	lifeMapLife        = "life"
 	lifeMapPorts       = "ports"
@@ -77,9 +75,7 @@ type lifeProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type lifeMapSpecs struct {
-	Egress  *ebpf.MapSpec `ebpf:"egress"`
 	Exits   *ebpf.MapSpec `ebpf:"exits"`
-	Fans    *ebpf.MapSpec `ebpf:"fans"`
 	Flows   *ebpf.MapSpec `ebpf:"flows"`
 	Life    *ebpf.MapSpec `ebpf:"life"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
@@ -114,9 +110,7 @@ func (o *lifeObjects) Close() error {
 //
 // It can be passed to loadLifeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type lifeMaps struct {
-	Egress  *ebpf.Map `ebpf:"egress"`
 	Exits   *ebpf.Map `ebpf:"exits"`
-	Fans    *ebpf.Map `ebpf:"fans"`
 	Flows   *ebpf.Map `ebpf:"flows"`
 	Life    *ebpf.Map `ebpf:"life"`
 	Ports   *ebpf.Map `ebpf:"ports"`
@@ -127,9 +121,7 @@ type lifeMaps struct {
 
 func (m *lifeMaps) Close() error {
 	return _LifeClose(
-		m.Egress,
 		m.Exits,
-		m.Fans,
 		m.Flows,
 		m.Life,
 		m.Ports,

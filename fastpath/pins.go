@@ -41,17 +41,17 @@ type pins struct {
 	mounted string   // the file system, if it is the one that we mount
 }
 
-// openPins takes possession of a table. The error says why it cannot be had.
-func openPins(bpffs string, table int, schema string) (*pins, error) {
+// openPins takes possession of a table. Where there is no BPF file system one is mounted at another place. The error says why it cannot be had.
+func openPins(bpffs, mount string, table int, schema string) (*pins, error) {
 	if bpffs == "" {
 		bpffs = DefaultBPFFS
 	}
 	p := &pins{}
 	if !isBPFFS(bpffs) {
-		if err := mountBPFFS(); err != nil {
+		if err := mountBPFFS(mount); err != nil {
 			return nil, fmt.Errorf("%s is no BPF file system (mount -t bpf bpf %s makes it one), and none can be mounted: %w", bpffs, bpffs, err)
 		}
-		bpffs, p.mounted = ownBPFFS, ownBPFFS
+		bpffs, p.mounted = mount, mount
 	}
 	p.table = filepath.Join(bpffs, "weir", strconv.Itoa(table))
 	p.dir = filepath.Join(p.table, schemaPrefix+schema)
@@ -112,24 +112,25 @@ func isBPFFS(path string) bool {
 	return unix.Statfs(path, &st) == nil && st.Type == unix.BPF_FS_MAGIC
 }
 
-// mountBPFFS mounts a file system of our own, where nobody else looks. In a mount namespace that ends with the process it
+// mountBPFFS mounts a file system at a place of our own, where nobody else looks. In a mount namespace that ends with the process it
 // would be worth nothing.
-func mountBPFFS() error {
-	if isBPFFS(ownBPFFS) {
+func mountBPFFS(at string) error {
+	if isBPFFS(at) {
 		return nil
 	}
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil {
 		return err
 	}
-	if host, err := os.Readlink("/proc/1/ns/mnt"); err != nil || host != own {
+	// The parent is who starts the next process.
+	if parents, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", os.Getppid())); err != nil || parents != own {
 		return errors.New("this process has a mount namespace of its own")
 	}
-	if err := os.MkdirAll(ownBPFFS, 0o700); err != nil {
+	if err := os.MkdirAll(at, 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("bpf", ownBPFFS, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
-		return fmt.Errorf("mount a BPF file system at %s: %w", ownBPFFS, err)
+	if err := unix.Mount("bpf", at, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return fmt.Errorf("mount a BPF file system at %s: %w", at, err)
 	}
 	return nil
 }
@@ -247,6 +248,33 @@ func (p *pins) clean() error {
 	return errors.Join(errs...)
 }
 
+// prune takes off the programs of a dead process that are not of use any more: of a device that has gone, or another engine.
+func (p *pins) prune(held map[string]bool) error {
+	if p == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(p.dir)
+	errs := []error{err}
+	for _, e := range entries {
+		if isLink(e.Name()) && !held[e.Name()] {
+			errs = append(errs, removePin(filepath.Join(p.dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isLink tells the name of a link from that of a map, which is one of C.
+func isLink(name string) bool { return strings.Contains(name, "-") }
+
+// removePin removes a pin, and takes a program off.
+func removePin(path string) error {
+	if l, err := link.LoadPinnedLink(path, nil); err == nil {
+		_ = l.Detach() // now, not when the last reference goes
+		l.Close()
+	}
+	return os.Remove(path)
+}
+
 // remove gives everything up, and the table to the next one.
 func (p *pins) remove() error {
 	if p == nil {
@@ -277,23 +305,16 @@ func removePins(dir string) error {
 	var errs []error
 	for _, links := range []bool{true, false} {
 		for _, e := range entries {
-			path := filepath.Join(dir, e.Name())
-			if strings.Contains(e.Name(), "-") != links {
-				continue
+			if isLink(e.Name()) == links {
+				errs = append(errs, removePin(filepath.Join(dir, e.Name())))
 			}
-			if links {
-				if l, err := link.LoadPinnedLink(path, nil); err == nil {
-					_ = l.Detach() // now, not when the last reference goes
-					l.Close()
-				}
-			}
-			errs = append(errs, os.Remove(path))
 		}
 	}
 	return errors.Join(append(errs, os.Remove(dir))...)
 }
 
-// netnsCookie names the network namespace of the calling thread. Unlike the number of its file it is not given again.
+// netnsCookie names the network namespace of the calling thread. Unlike the number of its file,
+// which old kernels have to do with, it is not given again.
 func netnsCookie() (uint64, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -301,8 +322,12 @@ func netnsCookie() (uint64, error) {
 	}
 	defer unix.Close(fd)
 	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err != nil {
-		return 0, fmt.Errorf("name of the network namespace: %w", err)
+	if err != nil { // before kernel 5.14
+		var st unix.Stat_t
+		if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+			return 0, fmt.Errorf("name the network namespace: %w", err)
+		}
+		return st.Ino, nil
 	}
 	return cookie, nil
 }

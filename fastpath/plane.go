@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -53,18 +54,35 @@ type Plane struct {
 
 	forget *ebpf.Program // has all flows look up their next hop anew; nil when the kernel cannot do it
 	heart  *heart
+	probes [3]atomic.Uint64 // packets of self-tests that were relayed, by hook
 
+	netns    uint64
 	pins     *pins // nil: nothing outlives the process
 	unpinned string
 	pending  []func() error // replaces programs of another schema
 	took     bool
 
+	ciphers    ciphers
+	cipherErr  error // why SRTP stays in userspace
+	lastCipher atomic.Uint32
+	ownCiphers sync.Map // of Cipher: those that no other process has left
+
 	netlink *netlink.Handle
 	ports   *ports
-	devices []*device
+	addrs   []netip.Addr
+	mode    Mode
+
+	follower  *follower
+	following sync.Mutex // devices and what is attached to them
+	devices   []*device
+	retried   time.Time                   // when devices without an engine last got another chance
+	view      atomic.Pointer[[]Interface] // of devices, for everybody
+	changed   atomic.Pointer[func()]
+
 	noRoute map[bool]error // by "is IPv4": why routes cannot be looked up
 
 	batches sync.Pool // of *batch
+	lookups sync.Pool // of *cipherLookup
 
 	mu     sync.RWMutex // closed, and through it the life of all above
 	closed bool
@@ -72,8 +90,11 @@ type Plane struct {
 
 // tweaks are for tests: they take away what the machine has.
 type tweaks struct {
-	noTCX    bool // as before kernel 6.6
-	noAttach bool // load only
+	noTCX    bool   // as before kernel 6.6
+	noAttach bool   // load only
+	noCrypto bool   // as before kernel 6.10
+	schema   string // of another version
+	mount    string // in place of ownBPFFS
 }
 
 // Open loads the programs and attaches them to the devices that own cfg.Addrs, in the network namespace of the calling
@@ -92,7 +113,7 @@ func open(cfg Config, t tweaks) (*Plane, error) {
 	if cfg.MaxFlows < 0 {
 		return nil, fmt.Errorf("%d flows: the number must be positive", cfg.MaxFlows)
 	}
-	p := &Plane{log: cfg.Log, maxFlows: cfg.MaxFlows, tweaks: t, noRoute: map[bool]error{}}
+	p := &Plane{log: cfg.Log, maxFlows: cfg.MaxFlows, tweaks: t, addrs: cfg.Addrs, mode: cfg.Mode, noRoute: map[bool]error{}}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -100,6 +121,7 @@ func open(cfg Config, t tweaks) (*Plane, error) {
 		p.maxFlows = DefaultMaxFlows
 	}
 	p.batches.New = func() any { return newBatch() }
+	p.lookups.New = func() any { return new(cipherLookup) }
 
 	var err error
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE, unix.NETLINK_GENERIC); err != nil {
@@ -111,13 +133,21 @@ func open(cfg Config, t tweaks) (*Plane, error) {
 	return p, nil
 }
 
-func (p *Plane) start(cfg Config) error {
-	var err error
+func (p *Plane) start(cfg Config) (err error) {
+	p.following.Lock()
+	defer p.following.Unlock()
+	defer func() {
+		if err == nil {
+			p.publish()
+		}
+	}()
 	if p.devices, err = findDevices(p.netlink, cfg.Addrs); err != nil {
 		return err
 	}
-	netns, err := p.openPins(cfg)
-	if err != nil {
+	if p.netns, err = netnsCookie(); err != nil {
+		return err
+	}
+	if err := p.openPins(cfg); err != nil {
 		return err
 	}
 	if cfg.Mode == None {
@@ -133,51 +163,63 @@ func (p *Plane) start(cfg Config) error {
 		}
 		return nil
 	}
-	if p.heart, err = newHeart(p.maps.Life, netns, cfg.Outlive); err != nil {
+	if p.heart, err = newHeart(p.maps.Life, p.netns, cfg.Outlive); err != nil {
 		return fmt.Errorf("give a sign of life: %w", err)
 	}
 	p.heart.start(func(err error) {
 		p.log.Error("flows will end: the kernel plane takes no sign of life", "in", p.heart.after, "err", err)
 	})
+	if p.cipherErr = p.loadCiphers(); p.cipherErr != nil {
+		p.log.Info("SRTP stays in userspace", "reason", explainCipher(p.cipherErr))
+	}
 	p.allowRouting(cfg.Addrs)
 	if p.ports, err = newPorts(p.netlink, p.maps.Ports, p.maps.Vlans, p.log); err != nil {
 		return err
 	}
 	if !p.tweaks.noAttach {
-		if cfg.Mode == Auto || cfg.Mode == XDP {
-			p.ports.fans = p.prepareFans()
+		// What changes from here on is not missed.
+		if f, err := newFollower(p); err == nil {
+			p.follower = f
+			defer f.start()
+		} else {
+			p.log.Warn("changes of network devices are not followed", "err", err)
 		}
-		p.attach(cfg.Mode)
+		p.attach(cfg.Mode, p.devices)
 		p.ports.watch()
-	}
-	for _, d := range p.devices {
-		p.log.Info("kernel plane", "device", d.Name, "engine", d.Engine, "reason", d.Reason)
 	}
 	return nil
 }
 
 // openPins looks for what a dead process has left. Without a place for pins the plane works all the same.
-func (p *Plane) openPins(cfg Config) (netns uint64, err error) {
-	if netns, err = netnsCookie(); err != nil {
-		return 0, err
-	}
+func (p *Plane) openPins(cfg Config) error {
 	if cfg.Outlive <= 0 {
 		p.unpinned = "switched off by configuration"
-		return netns, nil
+		return nil
 	}
-	spec, err := loadRelay()
+	relay, err := loadRelay()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if p.pins, err = openPins(cfg.BPFFS, cfg.Table, schemaOf(spec)); err != nil {
+	ciphers, err := loadSrtp()
+	if err != nil {
+		return err
+	}
+	schema, mount := schemaOf(relay, ciphers), ownBPFFS
+	if p.tweaks.schema != "" {
+		schema = p.tweaks.schema
+	}
+	if p.tweaks.mount != "" {
+		mount = p.tweaks.mount
+	}
+	if p.pins, err = openPins(cfg.BPFFS, mount, cfg.Table, schema); err != nil {
 		p.unpinned = explain(err)
 		p.log.Warn("flows end with this process", "reason", p.unpinned)
-		return netns, nil
+		return nil
 	}
 	if cfg.Mode == None {
-		return netns, p.pins.discard() // there will be nobody to look after them
+		return p.pins.discard() // there will be nobody to look after them
 	}
-	return netns, p.pins.check(netns, p.log)
+	return p.pins.check(p.netns, p.log)
 }
 
 // load brings maps and programs into the kernel. One kind of program may fail; the error is kept for the reasons.
@@ -201,8 +243,12 @@ func (p *Plane) load() error {
 		p.maxFlows = int(have.MaxEntries()) // it cannot be changed
 		have.Close()
 	}
-	for _, spec := range []*ebpf.CollectionSpec{xdp, tc} {
+	for _, spec := range []*ebpf.CollectionSpec{xdp, tc, life} {
 		spec.Maps[relayMapFlows].MaxEntries = uint32(p.maxFlows)
+		if spec == life {
+			spec.Maps[relayMapTargets].MaxEntries = uint32(p.maxFlows)
+			continue
+		}
 		spec.Maps[relayMapTargets].MaxEntries = uint32(p.maxFlows)
 		spec.Maps[relayMapTaps].MaxEntries = tapRing
 	}
@@ -218,42 +264,53 @@ func (p *Plane) load() error {
 	}}
 	var programs lifePrograms
 	if err := life.LoadAndAssign(&programs, own); err != nil {
-		p.log.Debug("changed routes take a second to be heeded", "err", err)
+		p.log.Info("no self-test is possible, and changed routes take a second to be heeded", "err", err)
 	}
 	p.forget = programs.LifeForget
 	return nil
 }
 
-// Interfaces are the devices that own media addresses, in the order of Config.Addrs.
+// Namespace names the network namespace that the plane serves, differently from all others since the host has started.
+func (p *Plane) Namespace() uint64 { return p.netns }
+
+// Interfaces are the devices that own media addresses now, in the order of Config.Addrs.
 func (p *Plane) Interfaces() []Interface {
-	all := make([]Interface, len(p.devices))
-	for i, d := range p.devices {
-		all[i] = d.Interface
-		all[i].Addrs = append([]netip.Addr(nil), d.Addrs...)
+	all := slices.Clone(p.served())
+	for i := range all {
+		all[i].Addrs = slices.Clone(all[i].Addrs)
 	}
 	return all
+}
+
+// served is Interfaces, not to be changed.
+func (p *Plane) served() []Interface {
+	if all := p.view.Load(); all != nil {
+		return *all
+	}
+	return nil
 }
 
 // Serves tells whether flows that arrive on local can be installed, and if not, why in words.
 func (p *Plane) Serves(local netip.Addr) (ok bool, why string) {
 	local = local.Unmap().WithZone("")
-	d := p.deviceOf(local)
+	i := p.deviceOf(local)
 	switch {
-	case d == nil:
+	case i == nil:
 		return false, fmt.Sprintf("no network device of this host owns %v", local)
-	case d.Engine == None && !p.tweaks.noAttach:
-		return false, d.Reason
+	case i.Engine == None && !p.tweaks.noAttach:
+		return false, i.Reason
 	case p.noRoute[local.Is4()] != nil:
 		return false, p.noRoute[local.Is4()].Error()
 	}
 	return true, ""
 }
 
-// deviceOf returns the device that owns a plain address, nil when there is none.
-func (p *Plane) deviceOf(local netip.Addr) *device {
-	for _, d := range p.devices {
-		if slices.Contains(d.Addrs, local) {
-			return d
+// deviceOf returns the device that owns a plain address now, nil when there is none.
+func (p *Plane) deviceOf(local netip.Addr) *Interface {
+	all := p.served()
+	for i := range all {
+		if slices.Contains(all[i].Addrs, local) {
+			return &all[i]
 		}
 	}
 	return nil
@@ -274,6 +331,9 @@ func (p *Plane) close(leave bool) error {
 		p.ports.stop()
 	}
 	p.heart.stop()
+	p.follower.stop()
+	p.following.Lock()
+	defer p.following.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -293,7 +353,7 @@ func (p *Plane) close(leave bool) error {
 	} else {
 		errs = append(errs, p.pins.remove())
 	}
-	errs = append(errs, p.tapping.close(), p.programs.close(), p.forget.Close(), p.maps.Close())
+	errs = append(errs, p.tapping.close(), p.programs.close(), p.ciphers.Close(), p.forget.Close(), p.maps.Close())
 	p.netlink.Close()
 	return errors.Join(errs...)
 }

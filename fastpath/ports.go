@@ -43,7 +43,7 @@ type ports struct {
 	known map[uint32]relayPort
 	tags  map[relayVlan]uint32
 
-	fans    map[uint32]bool      // devices that copies of XDP may leave by, fixed once there is a goroutine
+	fans    map[uint32]bool      // devices that copies of XDP may leave by
 	fanning bool                 // there are flows for them, or have been
 	since   map[uint32]time.Time // since when all frames for a device leave the way of copies
 	kick    chan struct{}        // refreshes before it is time
@@ -57,7 +57,7 @@ func newPorts(h *netlink.Handle, table, vlans *ebpf.Map, log *slog.Logger) (*por
 	p := &ports{
 		handle: h, table: table, vlans: vlans, log: log, xdp: map[int]bool{},
 		known: contents[uint32, relayPort](table), tags: contents[relayVlan, uint32](vlans), // of a process before
-		since: map[uint32]time.Time{}, kick: make(chan struct{}, 1), done: make(chan struct{}),
+		fans: map[uint32]bool{}, since: map[uint32]time.Time{}, kick: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	for _, port := range p.known {
 		p.fanning = p.fanning || port.Flags&relayPortFlagPORT_EGRESS != 0
@@ -169,6 +169,9 @@ func (p *ports) refresh() error {
 
 // fanSettle is how long the programs may remember a device as it was (ROUTE_AGE in bpf/route.h), and a margin.
 const fanSettle = time.Second + portsInterval/4
+
+// prepared tells that there are lists of receivers for a device.
+func (p *ports) prepared(index int) { p.mu.Lock(); p.fans[uint32(index)] = true; p.mu.Unlock() }
 
 // fan is called when there is a flow with several receivers: XDP copies packets some seconds later.
 func (p *ports) fan() {

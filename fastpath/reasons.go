@@ -46,6 +46,12 @@ var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
 	relayReasonREASON_STRIP:          {"strip", "a header extension that cannot be taken out here"},
 	relayReasonREASON_COPY:           {"copy", "one of several copies that came too late to find its receiver; dropped"},
 	relayReasonREASON_ABANDONED:      {"abandoned", "no daemon has kept the flow alive for too long"},
+	relayReasonREASON_SRTP_KEYS:      {"srtp-keys", "the SRTP keys are not ready, or being taken out"},
+	relayReasonREASON_SRTP_STREAM:    {"srtp-stream", "an SSRC that the kernel does not follow under these SRTP keys"},
+	relayReasonREASON_SRTP_LENGTH:    {"srtp-length", "too short for an SRTP tag, or too long"},
+	relayReasonREASON_SRTP_AUTH:      {"srtp-auth", "the SRTP tag is wrong; dropped"},
+	relayReasonREASON_SRTP_REPLAY:    {"srtp-replay", "SRTP that was received before, or is too old to tell; dropped"},
+	relayReasonREASON_SRTP_LOST:      {"srtp-lost", "turned from or to SRTP when memory or keys ran out; dropped"},
 }
 
 // Reasons are the exits of the programs with their packets, all CPUs together, for the hooks in use. It may be called
@@ -69,6 +75,9 @@ func (p *Plane) Reasons() []ReasonCount {
 			for i := range cpus {
 				row.Packets += cpus[i].of(hook)
 			}
+			if relayReason(number) == relayReasonREASON_RELAYED {
+				row.Packets -= min(row.Packets, p.probed(hook).Load())
+			}
 			rows = append(rows, row)
 		}
 	}
@@ -88,7 +97,7 @@ func (c *relayExitCount) of(hook Mode) uint64 {
 // hooks are those that may count: XDP has tc behind it.
 func (p *Plane) hooks() []Mode {
 	var xdp, tc, generic bool
-	for _, d := range p.devices {
+	for _, d := range p.served() {
 		switch d.Engine {
 		case XDP:
 			xdp, tc = true, true

@@ -16,9 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	relayTCMapEgress   = "egress"
 	relayTCMapExits    = "exits"
-	relayTCMapFans     = "fans"
 	relayTCMapFlows    = "flows"
 	relayTCMapLife     = "life"
 	relayTCMapPorts    = "ports"
@@ -83,9 +81,7 @@ type relayTCProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayTCMapSpecs struct {
-	Egress   *ebpf.MapSpec `ebpf:"egress"`
 	Exits    *ebpf.MapSpec `ebpf:"exits"`
-	Fans     *ebpf.MapSpec `ebpf:"fans"`
 	Flows    *ebpf.MapSpec `ebpf:"flows"`
 	Life     *ebpf.MapSpec `ebpf:"life"`
 	Ports    *ebpf.MapSpec `ebpf:"ports"`
@@ -122,9 +118,7 @@ func (o *relayTCObjects) Close() error {
 //
 // It can be passed to loadRelayTCObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayTCMaps struct {
-	Egress   *ebpf.Map `ebpf:"egress"`
 	Exits    *ebpf.Map `ebpf:"exits"`
-	Fans     *ebpf.Map `ebpf:"fans"`
 	Flows    *ebpf.Map `ebpf:"flows"`
 	Life     *ebpf.Map `ebpf:"life"`
 	Ports    *ebpf.Map `ebpf:"ports"`
@@ -137,9 +131,7 @@ type relayTCMaps struct {
 
 func (m *relayTCMaps) Close() error {
 	return _RelayTCClose(
-		m.Egress,
 		m.Exits,
-		m.Fans,
 		m.Flows,
 		m.Life,
 		m.Ports,

@@ -88,6 +88,11 @@ type stage struct {
 
 func newStage(t testing.TB) stage {
 	t.Helper()
+	return newStageOf(t, tweaks{noAttach: true, noCrypto: true}) // loading that takes long on slow machines
+}
+
+func newStageOf(t testing.TB, tweaks tweaks) stage {
+	t.Helper()
 	rig := newRig(t)
 	s := stage{host: newHost(t, rig, "host")}
 	check(t, rig.Link(netrig.End{Host: s.host, Device: "media", Addrs: prefixes("192.0.2.1/24", "2001:db8::1/64")},
@@ -97,7 +102,7 @@ func newStage(t testing.TB) stage {
 		neighbour(t, s.link.Attrs().Index, "192.0.2.20", peerMAC)
 		neighbour(t, s.link.Attrs().Index, "2001:db8::20", peerMAC)
 		addrs := []netip.Addr{flow4.Local.Addr(), flow6.Local.Addr()}
-		s.Plane = must(open(Config{Addrs: addrs, MaxFlows: 64}, tweaks{noAttach: true}))(t)
+		s.Plane = must(open(Config{Addrs: addrs, MaxFlows: 64}, tweaks))(t)
 	})
 	t.Cleanup(func() { check(t, s.Close()) })
 	if s.xdpErr != nil || s.tcErr != nil {

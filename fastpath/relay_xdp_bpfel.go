@@ -40,44 +40,48 @@ type relayFanKey struct {
 }
 
 type relayFlow struct {
-	_              structs.HostLayout
-	Action         relayFlowAction
-	Flags          relayFlowFlag
-	Version        uint8
-	Targets        uint8
-	AddrsIn        uint16
-	PortsIn        uint16
-	Zero           uint16
-	Source         relayEndpoint
-	Zero2          uint32
-	PayloadTypes   [2]uint64
-	Refused        uint64
-	Target         relayTarget
-	Sources        [4]relaySource
-	SeenTypes      [4][2]uint64
-	OutPackets     uint64
-	OutBytes       uint64
-	Untracked      uint64
-	UntrackedBytes uint64
-	Rtcp           uint64
-	RtcpBytes      uint64
-	RtcpWhen       uint64
-	Blocked        uint64
-	Untapped       uint64
-	Events         [2]uint64
-	ClockScales    [8]uint32
-	ClockTypes     [8]uint8
-	SilenceTypes   [4]uint8
-	SilenceOctets  [4]uint8
-	Reserved       [3]uint64
+	_               structs.HostLayout
+	Action          relayFlowAction
+	Flags           relayFlowFlag
+	Version         uint8
+	Targets         uint8
+	AddrsIn         uint16
+	PortsIn         uint16
+	Zero            uint16
+	Source          relayEndpoint
+	Zero2           uint32
+	PayloadTypes    [2]uint64
+	Refused         uint64
+	Target          relayTarget
+	Sources         [4]relaySource
+	SeenTypes       [4][2]uint64
+	OutPackets      uint64
+	OutBytes        uint64
+	Untracked       uint64
+	UntrackedBytes  uint64
+	Rtcp            uint64
+	RtcpBytes       uint64
+	RtcpWhen        uint64
+	Blocked         uint64
+	Untapped        uint64
+	Events          [2]uint64
+	ClockScales     [8]uint32
+	ClockTypes      [8]uint8
+	SilenceTypes    [4]uint8
+	SilenceOctets   [4]uint8
+	Open            uint32
+	Seal            uint32
+	Unauthenticated uint64
+	Replayed        uint64
 }
 
 type relayFlowAction uint32
 
 const (
-	relayFlowActionFLOW_RELAY relayFlowAction = 1
-	relayFlowActionFLOW_FULL  relayFlowAction = 2
-	relayFlowActionFLOW_FAN   relayFlowAction = 3
+	relayFlowActionFLOW_RELAY  relayFlowAction = 1
+	relayFlowActionFLOW_FULL   relayFlowAction = 2
+	relayFlowActionFLOW_FAN    relayFlowAction = 3
+	relayFlowActionFLOW_SECURE relayFlowAction = 4
 )
 
 type relayFlowFlag uint32
@@ -155,8 +159,14 @@ const (
 	relayReasonREASON_HEADROOM       relayReason = 30
 	relayReasonREASON_STRIP          relayReason = 31
 	relayReasonREASON_ABANDONED      relayReason = 32
-	relayReasonREASON_COPY           relayReason = 33
-	relayReasonREASON_COUNT          relayReason = 34
+	relayReasonREASON_SRTP_KEYS      relayReason = 33
+	relayReasonREASON_SRTP_STREAM    relayReason = 34
+	relayReasonREASON_SRTP_LENGTH    relayReason = 35
+	relayReasonREASON_SRTP_AUTH      relayReason = 36
+	relayReasonREASON_SRTP_REPLAY    relayReason = 37
+	relayReasonREASON_SRTP_LOST      relayReason = 38
+	relayReasonREASON_COPY           relayReason = 39
+	relayReasonREASON_COUNT          relayReason = 40
 )
 
 type relaySource struct {
@@ -179,9 +189,10 @@ type relaySource struct {
 type relayStage uint32
 
 const (
-	relayStageSTAGE_FULL  relayStage = 0
-	relayStageSTAGE_FAN   relayStage = 1
-	relayStageSTAGE_COUNT relayStage = 2
+	relayStageSTAGE_FULL   relayStage = 0
+	relayStageSTAGE_FAN    relayStage = 1
+	relayStageSTAGE_SECURE relayStage = 2
+	relayStageSTAGE_COUNT  relayStage = 3
 )
 
 type relayTap struct {
@@ -279,6 +290,8 @@ type relayWork struct {
 		PortsOut uint16
 		Pseudo   uint16
 		Inner    uint16
+		Moves    uint16
+		Zero     uint16
 	}
 	Change struct {
 		_       structs.HostLayout
@@ -302,7 +315,6 @@ type relayWork struct {
 	Number  uint32
 	Sent    uint32
 	Egress  relayFanKey
-	_       [4]byte
 	Now     uint64
 	Inner   uint64
 	Key     relayEndpoint

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +35,52 @@ func TestWithoutRightsEveryDeviceHasNoEngineAndAReason(t *testing.T) {
 			t.Errorf("walk: %v, reasons %v", err, plane.Reasons())
 		}
 	})
+}
+
+// TestWithoutRightsAfterTheStart has one thread that lost its capabilities do what a daemon does: flows that are there can be
+// looked after, and what takes rights ends in no engine and a reason.
+func TestWithoutRightsAfterTheStart(t *testing.T) {
+	p := newPath(t, true)
+	plane := p.open(t, TC, tweaks{})
+	defer plane.Close()
+	plane.follower.stop() // it has rights of its own
+	told := 0
+	plane.Notify(func() { told++ })
+	check(t, plane.Install(across4))
+	p.send(t, across4, 5)
+	inside(t, p.host, func() {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		check(t, unix.Capset(&header, &none[0]))
+		plane.follow(true)
+		if ok, why := plane.Serves(across4.Local.Addr()); !ok {
+			t.Errorf("nothing has changed, and it serves nobody: %s", why)
+		}
+		if c, err := plane.Counters(across4.Local); err != nil && !errors.Is(err, unix.EPERM) || err == nil && c.Packets != 5 {
+			t.Errorf("counters %+v, %v", c, err)
+		}
+		if err := plane.heart.beat(); err != nil && !errors.Is(err, unix.EPERM) {
+			t.Errorf("a heartbeat: %v", err)
+		}
+	})
+	for _, d := range plane.devices { // as an operator would take them off
+		for _, a := range d.held {
+			check(t, a.detach())
+		}
+	}
+	inside(t, p.host, func() {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		check(t, unix.Capset(&header, &none[0]))
+		plane.follow(true)
+		// Some kernels attach what was loaded with rights for whoever holds it.
+		if ok, why := plane.Serves(across4.Local.Addr()); !ok && (!strings.Contains(why, "CAP_BPF") || told == 0) {
+			t.Errorf("without programs: %v (%s), told of %d changes", ok, why, told)
+		}
+	})
+	plane.retried = time.Time{}
+	inside(t, p.host, func() { plane.follow(true) }) // the rights are back
+	p.send(t, across4, 5)
 }
 
 func TestOpenTurnsForwardingOnForLoopbackOnlyAndLeavesRouterAdvertisementsAlone(t *testing.T) {

@@ -12,18 +12,20 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// schemaOf names what the maps of a collection mean: the version of the flow, for what people know to have changed, and a
+// schemaOf names what the maps of collections mean: the version of the flow, for what people know to have changed, and a
 // fingerprint of every layout, for what they forget. How many entries a map may have does not count.
-func schemaOf(spec *ebpf.CollectionSpec) string {
+func schemaOf(specs ...*ebpf.CollectionSpec) string {
 	h := fnv.New32a()
-	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
-		if strings.HasPrefix(name, ".") {
-			continue
+	for _, spec := range specs {
+		for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
+			if strings.HasPrefix(name, ".") {
+				continue
+			}
+			m := spec.Maps[name]
+			fmt.Fprintln(h, name, m.Type, m.KeySize, m.ValueSize, m.Flags)
+			layout(h, m.Key, 0)
+			layout(h, m.Value, 0)
 		}
-		m := spec.Maps[name]
-		fmt.Fprintln(h, name, m.Type, m.KeySize, m.ValueSize, m.Flags)
-		layout(h, m.Key, 0)
-		layout(h, m.Value, 0)
 	}
 	return fmt.Sprintf("%d-%08x", flowVersion, h.Sum32())
 }

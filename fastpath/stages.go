@@ -75,6 +75,9 @@ func (p *Plane) shared(spec *ebpf.CollectionSpec) *ebpf.CollectionOptions {
 		relayMapEgress: p.maps.Egress, relayMapFans: p.maps.Fans, relayMapFanSlots: p.maps.FanSlots, relayMapFanNumbers: p.maps.FanNumbers,
 		relayMapExits: p.maps.Exits, relayMapTaps: p.maps.Taps, relayMapWorks: p.maps.Works, relayMapLife: p.maps.Life, relayMapStagesXdp: p.maps.StagesXdp,
 	}
+	if p.ciphers.Ciphers != nil {
+		have[srtpMapCiphers], have[srtpMapSrtpBuffers] = p.ciphers.Ciphers, p.ciphers.SrtpBuffers
+	}
 	if p.stagesTC != nil {
 		have[relayTCMapStagesTc] = p.stagesTC
 	}
@@ -135,6 +138,8 @@ func (p *Plane) able(f *Flow) error {
 		return nil
 	case len(f.More) > 0:
 		need = relayStageSTAGE_FAN
+	case f.secure():
+		need = relayStageSTAGE_SECURE
 	}
 	var errs []error
 	for _, hook := range p.hooksOf(f.Local.Addr()) {

@@ -83,11 +83,11 @@ type Pair struct {
 
 // Remote is what the peer's description says.
 type Remote struct {
-	Credentials Credentials
-	Candidates  []Candidate
-	Lite        bool
+	Credentials Credentials `json:",omitzero"`
+	Candidates  []Candidate `json:",omitzero"`
+	Lite        bool        `json:",omitzero"`
 	// EndOfCandidates says that no more will be trickled. Without it, nomination leaves better candidates time to come.
-	EndOfCandidates bool
+	EndOfCandidates bool `json:",omitzero"`
 }
 
 // Agent is the ICE agent of one media section of one party. It is safe for concurrent use.

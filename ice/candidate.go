@@ -62,12 +62,12 @@ func Priority(t CandidateType, localPreference uint16, component int) uint32 {
 // Candidate is one UDP candidate of either side. What cannot be reached (names of mDNS, TCP, addresses of a family that
 // no base has) need not be sorted out first, if its Addr is left zero.
 type Candidate struct {
-	Foundation string
-	Component  int // 1 for RTP, 2 for RTCP
-	Priority   uint32
-	Addr       netip.AddrPort
-	Type       CandidateType
-	Related    netip.AddrPort // raddr and rport; zero when not given
+	Foundation string         `json:",omitzero"`
+	Component  int            `json:",omitzero"` // 1 for RTP, 2 for RTCP
+	Priority   uint32         `json:",omitzero"`
+	Addr       netip.AddrPort `json:",omitzero"`
+	Type       CandidateType  `json:",omitzero"`
+	Related    netip.AddrPort `json:",omitzero"` // raddr and rport; zero when not given
 }
 
 // Base is one local socket of a component.

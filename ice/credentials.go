@@ -24,8 +24,8 @@ const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 // Credentials are the user name fragment and the password of one side (RFC 8445, section 5.3).
 type Credentials struct {
-	Ufrag string
-	Pwd   string
+	Ufrag string `json:",omitzero"`
+	Pwd   string `json:",omitzero"`
 }
 
 // NewCredentials draws credentials of letters and digits: 8 for the fragment (47 bits), 26 for the password (154 bits).

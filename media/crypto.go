@@ -21,11 +21,18 @@ func (k Keys) equal(other Keys) bool {
 
 func sameParams(a, b *srtp.Params) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
 
-// cipher is the SRTP state of a leg. Only the leg's worker uses in. It is immutable, but what it refers to is not.
+// cipher is the SRTP state of a leg. It is immutable, but what it refers to is not.
 type cipher struct {
 	keys Keys
-	in   *srtp.Inbound
+	in   *inbound
 	out  *outbound
+}
+
+// inbound unprotects what arrives on a leg. The leg's worker uses it under mu, and the offloader when flows come and go.
+type inbound struct {
+	mu sync.Mutex
+	*srtp.Inbound
+	twin twin
 }
 
 // outbound protects what leaves by a leg. Whoever sends by the leg uses it, under mu: that is the same worker unless calls
@@ -33,12 +40,13 @@ type cipher struct {
 type outbound struct {
 	mu sync.Mutex
 	*srtp.Outbound
+	twin twin
 }
 
 // newCipher prepares for keys, going on where the state before was: with an unchanged key all stays, with another the
 // rollover counters do (RFC 3711, section 3.3.1). Two legs of a pair with the same key have the same state: RTCP goes by the
 // one or, muxed, by the other, and no index may be used twice. The legs' worker calls it.
-func newCipher(keys Keys, before, beside *cipher) (*cipher, error) {
+func newCipher(fast FastPath, keys Keys, before, beside *cipher) (*cipher, error) {
 	if before == nil {
 		before = new(cipher)
 	}
@@ -46,7 +54,6 @@ func newCipher(keys Keys, before, beside *cipher) (*cipher, error) {
 		beside = new(cipher)
 	}
 	c := &cipher{keys: keys}
-	var err error
 	switch {
 	case keys.In == nil:
 	case before.in != nil && sameParams(keys.In, before.keys.In):
@@ -54,12 +61,19 @@ func newCipher(keys Keys, before, beside *cipher) (*cipher, error) {
 	case beside.in != nil && sameParams(keys.In, beside.keys.In):
 		c.in = beside.in
 	default:
-		if c.in, err = srtp.NewInbound(*keys.In); err != nil {
+		in, err := srtp.NewInbound(*keys.In)
+		if err != nil {
 			return nil, err
 		}
 		if before.in != nil {
-			c.in.Import(forNewKey(before.in.Export())...)
+			before.in.mu.Lock()
+			defer before.in.mu.Unlock()
+			if err := before.in.twin.catchUp(fast, before.in); err != nil {
+				return nil, err
+			}
+			in.Import(forNewKey(before.in.Export())...)
 		}
+		c.in = &inbound{Inbound: in}
 	}
 	switch {
 	case keys.Out == nil:
@@ -75,6 +89,9 @@ func newCipher(keys Keys, before, beside *cipher) (*cipher, error) {
 		if before.out != nil {
 			before.out.mu.Lock()
 			defer before.out.mu.Unlock()
+			if err := before.out.twin.catchUp(fast, before.out); err != nil {
+				return nil, err
+			}
 			out.Import(forNewKey(before.out.Export())...)
 		}
 		c.out = &outbound{Outbound: out}
@@ -119,21 +136,13 @@ func (l *Leg) rekey(keys Keys) {
 	if l.beside != nil {
 		beside = l.beside.cipher.Load()
 	}
-	if c, err := newCipher(keys, before, beside); err == nil {
+	if c, err := newCipher(l.plane.offload.fast, keys, before, beside); err == nil {
 		l.cipher.Store(c)
 	} else {
 		l.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
 	}
 	l.plane.offload.changed(l)
 	l.tell()
-}
-
-// secured tells why packets of a leg cannot pass as they are; empty when they can.
-func (l *Leg) secured(p *plan) string {
-	if p.Secure {
-		return "SRTP"
-	}
-	return ""
 }
 
 // unprotect turns what a leg has received into clear RTP or RTCP in place. Sealed tells whether the packet proves that its
@@ -146,12 +155,7 @@ func (w *worker) unprotect(l *Leg, p *plan, class rtp.Class, data []byte) (clear
 	if c == nil || c.in == nil {
 		return nil, false, DropNoKeys, false
 	}
-	var err error
-	if class == rtp.RTCP {
-		data, err = c.in.UnprotectRTCP(data)
-	} else {
-		data, err = c.in.UnprotectRTP(data)
-	}
+	data, err := c.in.unprotect(l.plane.offload.fast, class, data)
 	switch {
 	case err == nil:
 		return data, class == rtp.RTCP || !c.keys.In.UnauthenticatedRTP, 0, true
@@ -217,13 +221,38 @@ func (w *worker) protect(to *Leg, class rtp.Class, data []byte) (out []byte, why
 		}
 		out = append(out, data...)
 	}
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	var err error
-	if class == rtp.RTCP {
-		out, err = c.out.ProtectRTCP(out)
-	} else {
-		out, err = c.out.ProtectRTP(out)
-	}
+	out, err := c.out.protect(to.plane.offload.fast, class, out)
 	return out, DropProtect, err == nil
+}
+
+func (in *inbound) unprotect(fast FastPath, class rtp.Class, data []byte) ([]byte, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if class == rtp.RTCP {
+		return in.UnprotectRTCP(data)
+	}
+	if err := in.twin.pull(fast, in, data); err != nil {
+		return nil, err
+	}
+	data, err := in.UnprotectRTP(data)
+	if err == nil {
+		in.twin.push(fast, in, data)
+	}
+	return data, err
+}
+
+func (o *outbound) protect(fast FastPath, class rtp.Class, data []byte) ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if class == rtp.RTCP {
+		return o.ProtectRTCP(data)
+	}
+	if err := o.twin.pull(fast, o, data); err != nil {
+		return nil, err
+	}
+	data, err := o.ProtectRTP(data)
+	if err == nil {
+		o.twin.push(fast, o, data)
+	}
+	return data, err
 }

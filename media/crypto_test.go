@@ -125,20 +125,20 @@ func TestNothingPassesInClearBeforeThereAreKeys(t *testing.T) {
 
 func TestAnotherKeyKeepsTheRolloverCounter(t *testing.T) {
 	before, _, _ := keyed(t, srtp.AES128CM80)
-	c, err := newCipher(before, nil, nil)
+	c, err := newCipher(nil, before, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.out.Import(srtp.State{SSRC: 1, Started: true, Seq: 65000, ROC: 3, NextRTCP: 9})
 	after, _, _ := keyed(t, srtp.AES256CM80)
-	same, err := newCipher(Keys{In: after.In, Out: before.Out}, c, nil)
+	same, err := newCipher(nil, Keys{In: after.In, Out: before.Out}, c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if same.out != c.out {
 		t.Error("the unchanged direction began anew")
 	}
-	other, err := newCipher(after, same, nil)
+	other, err := newCipher(nil, after, same, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,9 @@ type handshake struct {
 	mu     sync.Mutex
 	agreed DTLS
 	ended  bool
+	// inherited says that the keys of the association are from a process before. There is no session then: none could go on
+	// where that one was, and the peer would take no other handshake for the same association. It may begin a new one.
+	inherited bool
 }
 
 // apply brings the session in line with what is agreed. Keys of an association before stay in use until a new one has found
@@ -54,6 +57,9 @@ func (h *handshake) apply(now DTLS) error {
 	defer h.mu.Unlock()
 	before, next := h.agreed, h.next.Load()
 	h.agreed = now
+	if h.inherits(before, now) {
+		return nil
+	}
 	if now.Role == dtls.Active && before.Role != dtls.Active {
 		h.due.Store(int64(h.link.plane.now() + helloHead))
 	}
@@ -86,6 +92,17 @@ func (h *handshake) apply(now DTLS) error {
 	h.drop()
 	h.replace(session)
 	return nil
+}
+
+// inherits tells whether the keys of a process before still are those of what is agreed.
+func (h *handshake) inherits(before, now DTLS) bool {
+	same := before.Association == now.Association && before.Certificate == now.Certificate
+	if before.Certificate == nil { // agreed for the first time here
+		leg := h.link.view.Load().primary(h.component)
+		h.inherited, same = leg != nil && leg.keyed, true
+	}
+	h.inherited = h.inherited && same && h.running.Load() == nil
+	return h.inherited
 }
 
 // open makes a session. The caller holds mu.
@@ -167,6 +184,10 @@ func (h *handshake) handle(leg *Leg, pkt []byte, from netip.AddrPort) {
 		h.heard.Store(&route{via: leg, to: newEndpoint(from)})
 	}
 	session, next := h.running.Load(), h.next.Load()
+	if session == nil && next == nil && dtls.IsClientHello(pkt) {
+		h.restart(pkt)
+		return
+	}
 	if session != nil {
 		session.Handle(pkt)
 	}

@@ -69,6 +69,9 @@ func (k *kernelFlow) sum() fastpath.Counters {
 // total is sum with the lock held. RTCP counts as well, since to a leg all are packets.
 func (k *kernelFlow) total() fastpath.Counters {
 	c := k.withdrawn.Add(k.live)
+	if k.restored {
+		c = c.Add(k.former)
+	}
 	c.Packets, c.Bytes = c.Packets+c.RTCP, c.Bytes+c.RTCPBytes
 	return c
 }
@@ -102,6 +105,10 @@ func (k *kernelFlow) why(l *Leg) reason {
 // credit accounts to the hearers and to the streams for what the kernel has relayed since the last time.
 func (k *kernelFlow) credit(l *Leg, c fastpath.Counters) {
 	before := &k.live
+	if c.Unauthenticated >= before.Unauthenticated && c.Replayed >= before.Replayed {
+		l.count.drops[DropAuth].Add(c.Unauthenticated - before.Unauthenticated)
+		l.count.drops[DropReplay].Add(c.Replayed - before.Replayed)
+	}
 	if c.Packets < before.Packets || c.Bytes < before.Bytes {
 		return
 	}

@@ -18,6 +18,7 @@ type Leg struct {
 	lease      *lease
 	beside     *Leg // the other one of the pair
 	affinity   string
+	keyed      bool // by a handshake of a process before
 	sock       transport
 
 	plan   atomic.Pointer[plan]   // nil until the first Apply
@@ -26,6 +27,10 @@ type Leg struct {
 	closed atomic.Bool
 	// shared is set before a leg of another worker may send through this one; closing then takes the long way.
 	shared atomic.Bool
+
+	player atomic.Pointer[player] // that the peer is sent from instead of what it hears; nil: none
+	splice atomic.Pointer[splice] // onto which what it hears next is joined; nil: none
+	fits   atomic.Bool            // packets of the peer have the wanted packet time
 
 	route   atomic.Pointer[route]   // that ICE has selected; nil: learning says where packets go
 	allowed atomic.Pointer[sources] // that ICE has authenticated; nil: learning says who is heard
@@ -160,6 +165,7 @@ func (l *Leg) Apply(s Settings) {
 			sink.RTCP.reporters.add(l)
 		}
 	}
+	l.fits.Store(false) // whatever was said may be about the packet time
 	l.detour(old, s.Via)
 	l.plan.Store(p)
 	if old != nil && !listed {

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,16 @@ type FastPath interface {
 	Remove(local netip.AddrPort) (fastpath.Counters, error)
 	// Walk calls fn for every flow with what it has counted since its installation.
 	Walk(fn func(local netip.AddrPort, c fastpath.Counters)) error
+
+	// Secures tells whether SRTP can be encrypted and decrypted in the kernel, and if not, why.
+	Secures() (ok bool, why string)
+	AddCipher(fastpath.Keys) (fastpath.Cipher, error)
+	// AdoptCipher returns the cipher of a flow that a process before may have installed, if it has these keys.
+	AdoptCipher(local netip.AddrPort, seal bool, k fastpath.Keys) (c fastpath.Cipher, adopted bool)
+	FollowStream(fastpath.Cipher, fastpath.Stream) error
+	CipherState(fastpath.Cipher) (fastpath.CipherState, error)
+	// RemoveCipher wipes the keys and returns what the kernel knew of the streams in the end.
+	RemoveCipher(fastpath.Cipher) (fastpath.CipherState, error)
 	// Tap has fn take the copies of packets that flows have taps for.
 	Tap(fn func(fastpath.TappedPacket)) error
 }
@@ -144,7 +155,9 @@ func (o *offloader) reconcile(l *Leg, install bool) {
 		return
 	}
 	want, to, why := k.wanted(l)
-	if k.installed && (why.label != "" || !want.Same(&k.flow)) {
+	have := k.flow
+	have.Open, have.Seal = 0, 0 // turning is what they stand for
+	if k.installed && (why.label != "" || !want.Same(&have) || to.turning != k.to.turning) {
 		o.withdraw(l)
 	}
 	if why.label == "" && !k.installed {
@@ -160,7 +173,7 @@ func (o *offloader) install(l *Leg, f fastpath.Flow, to hearers) {
 		f.SSRC, f.Seq, f.Seeded = s.ssrc, uint16(s.last.Load()>>32), true
 	}
 	k.strays = l.count.stray.Load()
-	live, err := o.put(l, f)
+	live, err := o.put(l, &f, to.turning)
 	if err != nil {
 		l.inKernel.Store(false)
 		k.refused = f
@@ -174,15 +187,30 @@ func (o *offloader) install(l *Leg, f fastpath.Flow, to hearers) {
 	o.mu.Unlock()
 }
 
-// put installs a flow, or adopts it from a process before, and returns what is accounted for of its counters. It needs the
-// flow's lock.
-func (o *offloader) put(l *Leg, f fastpath.Flow) (accounted fastpath.Counters, err error) {
+// put installs a flow with its keys, or adopts it from a process before, and returns what is accounted for of its counters.
+// It needs the flow's lock.
+func (o *offloader) put(l *Leg, f *fastpath.Flow, t turning) (accounted fastpath.Counters, err error) {
 	k := &l.kernel
-	if !k.restored {
-		return accounted, o.fast.Install(f)
+	if err := t.join(o.fast, f, k.restored); err != nil {
+		f.Open, f.Seal = 0, 0
+		return accounted, err
 	}
+	if k.restored {
+		accounted, err = o.adopt(l, f)
+	} else {
+		err = o.fast.Install(*f)
+	}
+	if err != nil {
+		err = errors.Join(err, t.leave(o.fast))
+		f.Open, f.Seal = 0, 0
+	}
+	return accounted, err
+}
+
+func (o *offloader) adopt(l *Leg, f *fastpath.Flow) (accounted fastpath.Counters, err error) {
+	k := &l.kernel
 	k.restored = false
-	now, adopted, err := o.fast.Adopt(f)
+	now, adopted, err := o.fast.Adopt(*f)
 	if adopted && now.Packets >= k.former.Packets && now.Bytes >= k.former.Bytes {
 		return k.former, err // the next poll accounts for the rest
 	}
@@ -212,6 +240,11 @@ func (o *offloader) withdraw(l *Leg) {
 			o.plane.log.Warn("final counts of a flow are missing", "local", l.local, "err", err, "unlogged", more)
 		}
 	}
+	if err := k.to.turning.leave(o.fast); err != nil {
+		if ok, more := o.plane.limits.ban.allow(o.plane.now()); ok {
+			o.plane.log.Error("how far SRTP streams have come in the kernel is not known", "local", l.local, "err", err, "unlogged", more)
+		}
+	}
 	k.credit(l, last)
 	k.withdrawn, k.live = k.withdrawn.Add(last), fastpath.Counters{}
 	if last.Packets > 0 {
@@ -223,6 +256,19 @@ func (o *offloader) withdraw(l *Leg) {
 	delete(o.legs, l)
 	o.mu.Unlock()
 	l.tell()
+}
+
+// reconsider looks at all legs anew, those too whose flows did not work before.
+func (o *offloader) reconsider() {
+	if o.fast == nil {
+		return
+	}
+	for _, l := range o.plane.openLegs() {
+		l.kernel.mu.Lock()
+		l.kernel.banned = reason{}
+		l.kernel.mu.Unlock()
+		o.reconcile(l, true)
+	}
 }
 
 // poll merges the kernel's counters into the legs and takes out flows that do not work.

@@ -21,11 +21,18 @@ type fakeKernel struct {
 	installed int
 	fail      error
 	unserved  string
-	tap       func(fastpath.TappedPacket)
+
+	ciphers  map[fastpath.Cipher]*fakeCipher
+	made     fastpath.Cipher // the last one
+	insecure string          // why there is no SRTP
+	tap      func(fastpath.TappedPacket)
 }
 
 func newFakeKernel() *fakeKernel {
-	return &fakeKernel{flows: make(map[netip.AddrPort]fastpath.Flow), counts: make(map[netip.AddrPort]fastpath.Counters)}
+	return &fakeKernel{
+		flows: make(map[netip.AddrPort]fastpath.Flow), counts: make(map[netip.AddrPort]fastpath.Counters),
+		ciphers: make(map[fastpath.Cipher]*fakeCipher),
+	}
 }
 
 func (k *fakeKernel) Serves(netip.Addr) (bool, string) { return k.unserved == "", k.unserved }

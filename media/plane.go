@@ -60,6 +60,7 @@ type Plane struct {
 	offload *offloader
 	limits  limits
 	faults  atomic.Uint64
+	made    made
 
 	mu      sync.RWMutex
 	legs    map[netip.AddrPort]*Leg

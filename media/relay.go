@@ -20,7 +20,9 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	}
 	class := rtp.Unknown
 	if p.Kind != Opaque {
-		if class = rtp.Classify(data); class == rtp.STUN {
+		if class = rtp.Classify(data); p.Anything && w.shapeless(class, data) {
+			class = rtp.Unknown
+		} else if class == rtp.STUN {
 			w.stun(l, p, data, from)
 			return
 		}
@@ -81,6 +83,9 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	} else {
 		l.note(data, w.now)
 	}
+	if len(p.Taps.Received) > 0 {
+		w.tapReceived(l, p, class, data, from)
+	}
 	if class == rtp.RTCP && !p.Sealed {
 		w.read(l.forRTP(), p, data)
 		if p.ReportBy != nil {
@@ -98,8 +103,12 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 		l.drop(DropMuted)
 		return
 	}
-	if class == rtp.RTP && hearers.treated != "" {
-		w.treat(l, hearers, s, data)
+	if class == rtp.RTP {
+		if p.PacketTime != 0 && s != nil {
+			w.resize(l, p, hearers, s, data)
+		} else {
+			w.pass(l, hearers, s, data)
+		}
 		return
 	}
 	if p.Kind == RTCP && class != rtp.RTCP {
@@ -143,7 +152,10 @@ func (w *worker) open(l *Leg, p *plan, class rtp.Class, data []byte, from netip.
 			}
 		}
 	}
-	if why, ok = w.inspect(p.Kind, class, data); !ok {
+	if why, ok = w.inspect(p.Kind, class, data); !ok && p.Anything && class == rtp.Unknown {
+		ok = true
+	}
+	if !ok {
 		l.drop(why)
 	}
 	return data, sealed, ok
@@ -303,6 +315,9 @@ func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool,
 	if to.closed.Load() {
 		return false, DropSinkClosed
 	}
+	if class == rtp.RTP && to.player.Load() != nil && s != &w.nobody {
+		return false, DropBlocked
+	}
 	via := to
 	if r := to.route.Load(); r != nil {
 		via = r.via
@@ -320,6 +335,10 @@ func (w *worker) queue(s *Sink, to *Leg, class rtp.Class, data []byte) (ok bool,
 	if data, why, ok = w.transform(s, class, data); !ok {
 		return false, why
 	}
+	if class == rtp.RTP {
+		data = w.shifted(w.shift(s, to), data)
+	}
+	w.tapSent(to, via, class, data, address.addr)
 	if data, why, ok = w.protect(to, class, data); !ok {
 		return false, why
 	}

@@ -85,6 +85,9 @@ func (l *Leg) tell() {
 	}
 }
 
+// Reconsider brings the kernel in line with what it serves now, after that has changed.
+func (p *Plane) Reconsider() { p.offload.reconsider() }
+
 // Claim ends the take-over from a process before, when all its calls are restored: what they have in the kernel goes on, and
 // flows that no call wants are removed. It returns how many there are of both.
 func (p *Plane) Claim() (kept, removed int, err error) {

@@ -105,6 +105,9 @@ type Settings struct {
 	// Primary is the leg whose packets those of this one are, when this is another local address of the same media. Then
 	// only Kind, Link and TOS matter.
 	Primary *Leg
+	// Anything has datagrams relayed that are neither RTP nor RTCP: what they are was not signalled. It is not for legs with a Link or
+	// keys.
+	Anything bool
 	// LoopCheck has packets dropped that come again and again: the peer may be this plane.
 	LoopCheck bool
 	// Secure lets no packet pass in clear, in either direction: nothing but SRTP and SRTCP.
@@ -120,6 +123,11 @@ type Settings struct {
 	// Those of the peer are then read and go no further, but for feedback, BYE and APP. Nil: RTCP is relayed. Both legs of
 	// a pair have it.
 	ReportBy *Leg
+	// Taps get copies of what passes.
+	Taps Taps
+	// PacketTime is how long packets of audio shall be for the hearers, where that can be had without decoding (see divisible); 0: as they
+	// come.
+	PacketTime time.Duration
 	// Treatment is what is done to RTP packets on the way.
 	Treatment Treatment
 	// Sinks are those who hear what this leg receives. The leg may be its own: that is an echo.
@@ -141,8 +149,8 @@ type Sink struct {
 	RTP, RTCP  *Leg
 	Media      Effect // what this hearer gets of RTP that is not an event
 	NoFeedback bool   // RTCP feedback (RFC 4585) is kept from it; not for what is Sealed
-	Shift      Shift  // makes RTP packets those of another stream
 	Echo       bool   // RTP gets another SSRC on the way, so that the peer does not take it for its own
+	Shift      Shift  // makes RTP packets those of another stream; one that was found after a prompt stays when this says nothing
 	// Extensions changes the header extensions of RTP packets for this hearer; nil leaves them as they come.
 	Extensions *rtp.ExtensionMap
 }
@@ -182,6 +190,7 @@ func newAudience(sinks []Sink, t Treatment) audience {
 func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) *plan {
 	s.Signalled = netip.AddrPortFrom(s.Signalled.Addr().Unmap(), s.Signalled.Port())
 	s.Near = s.Near.Unmap()
+	s.keepShifts(before)
 	p := &plan{Settings: s, began: now, audience: newAudience(s.Sinks, s.Treatment)}
 	p.everyone = &p.audience
 	if s.Bundle != nil {

@@ -28,17 +28,18 @@ type LegState struct {
 	Cipher    *CipherState     `json:"cipher,omitempty"`
 	RoundTrip time.Duration    `json:"round_trip,omitempty"`
 
-	In        Counts            `json:"in,omitzero"` // but for RTP, which the streams count
-	Out       Counts            `json:"out,omitzero"`
-	OutKernel Counts            `json:"out_kernel,omitzero"`
-	Learning  uint64            `json:"learning,omitempty"`
-	Stray     uint64            `json:"stray,omitempty"`
-	Lost      uint64            `json:"lost,omitempty"`
-	Last      time.Time         `json:"last,omitzero"`
-	Drops     map[string]uint64 `json:"drops,omitempty"`
-	Withdrawn KernelState       `json:"withdrawn,omitzero"` // of flows that are not in the kernel any more
-	Live      KernelState       `json:"live,omitzero"`      // of the one that is
-	SSRC      *uint32           `json:"ssrc,omitempty"`     // of the last packet at the socket
+	In                 Counts            `json:"in,omitzero"` // but for RTP, which the streams count
+	Out                Counts            `json:"out,omitzero"`
+	OutKernel          Counts            `json:"out_kernel,omitzero"`
+	Learning           uint64            `json:"learning,omitempty"`
+	Stray              uint64            `json:"stray,omitempty"`
+	Lost               uint64            `json:"lost,omitempty"`
+	Handshakes, Failed uint64            `json:",omitzero"` // of DTLS
+	Last               time.Time         `json:"last,omitzero"`
+	Drops              map[string]uint64 `json:"drops,omitempty"`
+	Withdrawn          fastpath.Counters `json:"withdrawn,omitzero"` // of flows that are not in the kernel any more, times since 1970
+	Live               fastpath.Counters `json:"live,omitzero"`      // of the one that is, likewise
+	SSRC               *uint32           `json:"ssrc,omitempty"`     // of the last packet at the socket
 }
 
 // PeerState is a source that learning has settled on.
@@ -62,17 +63,6 @@ type CipherState struct {
 
 	Received []srtp.State `json:"received,omitempty"`
 	Sent     []srtp.State `json:"sent,omitempty"`
-}
-
-// KernelState is fastpath.Counters.
-type KernelState struct {
-	Packets  uint64    `json:"packets,omitempty"`
-	Bytes    uint64    `json:"bytes,omitempty"`
-	Refused  uint64    `json:"refused,omitempty"`
-	Lost     uint64    `json:"lost,omitempty"`
-	LastSeen time.Time `json:"last,omitzero"`
-	SSRC     uint32    `json:"ssrc,omitempty"`
-	Seq      uint16    `json:"seq,omitempty"`
 }
 
 // StreamState is one SSRC.
@@ -146,7 +136,8 @@ func (l *Leg) state() LegState {
 	c, p := &l.count, l.plane
 	st := LegState{
 		In: c.in.load(), Out: c.out.load(), OutKernel: c.outKernel.load(), RoundTrip: time.Duration(l.roundTrip.Load()),
-		Learning: c.learning.Load(), Stray: c.stray.Load(), Lost: c.lost.Load(), Last: p.wallTime(time.Duration(c.last.Load())),
+		Learning: c.learning.Load(), Stray: c.stray.Load(), Lost: c.lost.Load(),
+		Handshakes: c.handshakes.Load(), Failed: c.failed.Load(), Last: p.wallTime(time.Duration(c.last.Load())),
 	}
 	for i := range c.drops {
 		if n := c.drops[i].Load(); n > 0 {
@@ -171,18 +162,30 @@ func (l *Leg) state() LegState {
 	k := &l.kernel
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	st.Withdrawn, st.Live = p.kernelState(k.withdrawn), p.kernelState(k.live)
+	st.Withdrawn, st.Live = p.wallCounters(k.withdrawn), p.wallCounters(k.live)
 	return st
 }
 
-func (p *Plane) kernelState(c fastpath.Counters) KernelState {
-	return KernelState{c.Packets, c.Bytes, c.Refused, c.Lost, p.wallTime(c.LastSeen), c.SSRC, c.Seq}
+// wallCounters and ownCounters translate the times of a flow's counters.
+func (p *Plane) wallCounters(c fastpath.Counters) fastpath.Counters {
+	return eachTime(c, func(at time.Duration) time.Duration { return time.Duration(p.wallTime(at).UnixNano()) })
 }
 
-func (p *Plane) counters(s KernelState) fastpath.Counters {
-	return fastpath.Counters{
-		Packets: s.Packets, Bytes: s.Bytes, Refused: s.Refused, Lost: s.Lost, LastSeen: p.ownTime(s.LastSeen), SSRC: s.SSRC, Seq: s.Seq,
+func (p *Plane) ownCounters(c fastpath.Counters) fastpath.Counters {
+	return eachTime(c, func(at time.Duration) time.Duration { return p.ownTime(time.Unix(0, int64(at))) })
+}
+
+func eachTime(c fastpath.Counters, change func(time.Duration) time.Duration) fastpath.Counters {
+	times := []*time.Duration{&c.LastSeen}
+	for i := range c.Sources {
+		times = append(times, &c.Sources[i].LastSeen)
 	}
+	for _, at := range times {
+		if *at != 0 {
+			*at = change(*at)
+		}
+	}
+	return c
 }
 
 func (p *Plane) streamStates(s *streams) []StreamState {
@@ -211,7 +214,7 @@ func exportCiphers(legs []*Leg) map[*Leg]*CipherState {
 			continue
 		}
 		done := make(chan *CipherState, 1)
-		l.worker.do(func() { done <- l.cipher.Load().state() })
+		l.worker.do(func() { done <- l.cipher.Load().state(l.plane.offload.fast) })
 		select {
 		case states[l] = <-done:
 		case <-l.worker.done: // with the plane
@@ -220,14 +223,19 @@ func exportCiphers(legs []*Leg) map[*Leg]*CipherState {
 	return states
 }
 
-func (c *cipher) state() *CipherState {
+// state asks the kernel, too, how far the streams have come. Should that fail, the next process finds out by itself.
+func (c *cipher) state(fast FastPath) *CipherState {
 	st := &CipherState{In: c.keys.In, Out: c.keys.Out}
 	if c.in != nil {
+		c.in.mu.Lock()
+		defer c.in.mu.Unlock()
+		_ = c.in.twin.catchUp(fast, c.in)
 		st.Received = c.in.Export()
 	}
 	if c.out != nil {
 		c.out.mu.Lock()
 		defer c.out.mu.Unlock()
+		_ = c.out.twin.catchUp(fast, c.out)
 		st.Sent = c.out.Export()
 	}
 	return st
@@ -246,6 +254,8 @@ func (l *Leg) restore(st *LegState) {
 	c.learning.Store(st.Learning)
 	c.stray.Store(st.Stray)
 	c.lost.Store(st.Lost)
+	c.handshakes.Store(st.Handshakes)
+	c.failed.Store(st.Failed)
 	c.last.Store(int64(p.ownTime(st.Last)))
 	for i := range c.drops {
 		c.drops[i].Store(st.Drops[Drop(i).String()])
@@ -264,12 +274,12 @@ func (l *Leg) restore(st *LegState) {
 	if k := st.Cipher; k != nil {
 		l.restoreCipher(k)
 	}
-	l.kernel.withdrawn, l.kernel.former = p.counters(st.Withdrawn), p.counters(st.Live)
+	l.kernel.withdrawn, l.kernel.former = p.ownCounters(st.Withdrawn), p.ownCounters(st.Live)
 	l.kernel.restored = true
 }
 
 func (l *Leg) restoreCipher(k *CipherState) {
-	c, err := newCipher(Keys{In: k.In, Out: k.Out}, nil, l.beside.cipher.Load())
+	c, err := newCipher(l.plane.offload.fast, Keys{In: k.In, Out: k.Out}, nil, l.beside.cipher.Load())
 	if err != nil {
 		l.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
 		return
@@ -284,6 +294,7 @@ func (l *Leg) restoreCipher(k *CipherState) {
 		c.out.Import(k.Sent...)
 	}
 	l.cipher.Store(c)
+	l.keyed = true
 }
 
 func (s *streams) restore(p *Plane, all []StreamState) {

@@ -40,6 +40,7 @@ type Stats struct {
 	LastUser, LastKernel time.Duration // when the last packet of the peer came, 0 for never
 	SSRC                 uint32        // of the last RTP packet
 	Jitter               time.Duration // of the RTP packets seen by userspace; 0 when the clock rate is not known
+	Extremes
 
 	Source      netip.AddrPort // the peer's, learnt or demanded; zero when none is known
 	LearnedAt   time.Duration  // when Source was learnt; 0 when it was not
@@ -86,6 +87,7 @@ func (l *Leg) Stats() Stats {
 	if s != nil {
 		v := s.units.Load()
 		st.Jitter = unitsTime(uint32(v>>32), uint32(v))
+		st.Extremes = s.extremes.read(uint32(v))
 	}
 	st.Source, st.Confirmed = l.source()
 	if q, p := l.peer.Load(), l.plan.Load(); q != nil && p != nil && q.epoch == p.Epoch {
@@ -101,6 +103,8 @@ func (l *Leg) Stats() Stats {
 type Totals struct {
 	Kernel    Counts // relayed by the kernel
 	Userspace Counts // sent by userspace
+	Played    uint64 // packets of prompts among those that userspace has sent
+	Resized   Resized
 	Refused   uint64 // foreign packets, both planes
 	Drops     Drops  // packets userspace did not relay, by reason
 
@@ -148,6 +152,7 @@ func (p *Plane) Totals() Totals {
 		}
 	}
 	t.Faults = p.faults.Load()
+	t.Played, t.Resized = p.made.played.Load(), p.made.resized()
 	for _, h := range p.pools {
 		t.Quality.join(h.figures.read())
 	}

@@ -75,6 +75,40 @@ func exchange(a, b *Leg, alice, bob *phone) {
 	}
 }
 
+func TestWhoSniffsSeesFramesThatLeave(t *testing.T) {
+	if elsewhere == nil {
+		t.Skip("on loopback there are no frames; TestOnSharedSockets runs this")
+	}
+	const all = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8 // in network order
+	sniffer, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all&0xffff)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(sniffer)
+	if err := unix.SetsockoptTimeval(sniffer, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience.Seconds())}); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, nil)
+	path := r.sharing.paths.Path(loopback4, phones4)
+	r.until("the table notices", func() bool { h := path.Hop(); return h != nil && h.Queue })
+	alice, bob := newPhone(t, loopback4), newPhone(t, loopback4)
+	a, _ := r.pair(4, "call")
+	b, _ := r.pair(4, "call")
+	bridge(a, nil, Settings{Signalled: alice.addr()}, b, nil, Settings{Signalled: bob.addr()})
+	byOutletOnly(t, a, b)
+	data := alice.rtp(a)
+	bob.wants(b, data)
+	for buf := make([]byte, maxDatagram); ; {
+		n, from, err := unix.Recvfrom(sniffer, buf, 0)
+		if err != nil {
+			t.Fatalf("the frame was not seen: %v", err)
+		}
+		if at, ok := from.(*unix.SockaddrLinklayer); ok && at.Pkttype == unix.PACKET_OUTGOING && bytes.HasSuffix(buf[:n], data) {
+			return
+		}
+	}
+}
+
 func TestWhatCannotBeFramesLeavesAsPackets(t *testing.T) {
 	if elsewhere == nil {
 		t.Skip("addresses of the loopback device have sockets; TestOnSharedSockets runs this")

@@ -32,8 +32,9 @@ type stream struct {
 	loss        rtp.Loss
 	jitter      rtp.Jitter
 	uniform     uniform
-	payloadType int16  // of the last packet, -1 before it
-	rate        uint32 // of that, 0 when it is not known
+	resizer     *resizer // nil until packets are put together anew
+	payloadType int16    // of the last packet, -1 before it
+	rate        uint32   // of that, 0 when it is not known
 
 	count tally         // of userspace; only the worker writes
 	lost  atomic.Uint64 // likewise
@@ -41,6 +42,8 @@ type stream struct {
 	last  atomic.Uint64 // extended highest sequence number<<32 | time stamp of the last packet at the socket
 	seen  atomic.Int64  // when that came
 	units atomic.Uint64 // jitter in time stamp units<<32 | rate
+
+	extremes extremes
 
 	mu      sync.Mutex
 	kernel  kernelCount
@@ -168,6 +171,7 @@ func (w *worker) track(l *Leg, p *plan, s *stream, size int) {
 			s.lost.Store(lost)
 		}
 		s.last.Store(uint64(s.loss.Highest)<<32 | uint64(h.Timestamp))
+		s.extremes.gap(time.Duration(s.seen.Load()), w.now)
 		s.seen.Store(int64(w.now))
 	}
 	if int16(h.PayloadType) != s.payloadType {
@@ -175,6 +179,7 @@ func (w *worker) track(l *Leg, p *plan, s *stream, size int) {
 	}
 	if s.rate != 0 {
 		s.jitter.Update(h.SSRC, h.Timestamp, s.rate, w.now)
+		s.extremes.jitter(s.jitter.Units())
 		if units := uint64(s.jitter.Units())<<32 | uint64(s.rate); units != s.units.Load() {
 			s.units.Store(units)
 		}

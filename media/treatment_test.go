@@ -201,9 +201,13 @@ func (s *spy) send(b *outBatch, first, end int) (int, error) {
 }
 
 // bench returns a worker that nobody else uses and three legs with known peers. sent returns what a leg sent last.
-func bench(t *testing.T) (w *worker, legs []*Leg, sent func(*Leg) []byte) {
+func bench(t *testing.T, change ...func(*Config)) (w *worker, legs []*Leg, sent func(*Leg) []byte) {
 	t.Helper()
-	p, err := New(Config{Workers: 1, Interfaces: []Interface{{Name: "x", Addresses: []Address{{IP: loopback4}}}}})
+	cfg := Config{Workers: 1, Interfaces: []Interface{{Name: "x", Addresses: []Address{{IP: loopback4}}}}}
+	for _, c := range change {
+		c(&cfg)
+	}
+	p, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

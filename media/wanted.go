@@ -6,10 +6,13 @@ import (
 	"github.com/weir-media/weir/fastpath"
 )
 
-// hearers are the legs that packets of a flow in the kernel leave by.
-type hearers struct{ rtp, rtcp []*Leg }
+// hearers are the legs that packets of a flow in the kernel leave by, and what these are turned with on the way.
+type hearers struct {
+	rtp, rtcp []*Leg
+	turning   turning
+}
 
-// wanted returns the flow that l should have in the kernel, and who hears it, or why none.
+// wanted returns the flow that l should have in the kernel, but for its ciphers, and who hears it, or why none.
 func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 	p := l.plan.Load()
 	if why = k.unfit(l, p); why.label != "" {
@@ -22,6 +25,7 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 	}
 	// Reports that pass are read in userspace, too.
 	f.Taps.RTCP = !p.Sealed && p.ReportBy == nil
+	f.Taps.All = len(p.Taps.Received) > 0
 	if f.Treatment, why.detail = p.treatmentInKernel(); why.detail != "" {
 		return f, to, reason{whyUserspace, why.detail}
 	}
@@ -48,7 +52,13 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 	if f.Target = targets[0]; len(targets) > 1 {
 		f.More = targets[1:]
 	}
-	if p.Kind == RTP && p.Muxed && len(f.More) == 0 && p.relaysReports() {
+	var secret string
+	if to.turning, secret = l.turning(p, &f, to); secret != "" {
+		return f, to, reason{whyUserspace, secret}
+	}
+	if to.turning != (turning{}) {
+		f.Taps.RTCP = false // it goes up anyway
+	} else if p.Kind == RTP && p.Muxed && len(f.More) == 0 && p.relaysReports() {
 		// RTCP of the port that nobody can be sent to yet goes up.
 		if t, rtcp, why := l.target(p, &p.sinks[0], p.sinks[0].RTCP); why.label == "" {
 			f.ToRTCP, to.rtcp = t, []*Leg{rtcp}
@@ -71,14 +81,16 @@ func (k *kernelFlow) unfit(l *Leg, p *plan) reason {
 		return reason{label: whyKind}
 	case p.UserspaceReason != "":
 		return reason{whyUserspace, p.UserspaceReason}
+	case l.needs(p) != "":
+		return reason{whyUserspace, l.needs(p)}
 	case p.Bundle != nil:
 		return reason{whyUserspace, "bundle"}
 	case p.Muted:
 		return reason{label: whyMuted}
 	case p.LoopCheck:
 		return reason{whyUserspace, "loop check"}
-	case l.secured(p) != "":
-		return reason{whyUserspace, l.secured(p)}
+	case p.Kind == RTCP && p.Secure:
+		return reason{whyUserspace, "SRTCP"}
 	case p.Kind == RTCP && !p.relaysReports():
 		return reason{whyUserspace, "reports are made or filtered here"}
 	case k.banned.label != "" && k.banned.label != whyInstall && k.epoch == p.Epoch:
@@ -148,8 +160,11 @@ func (l *Leg) target(p *plan, s *Sink, to *Leg) (t fastpath.Target, leg *Leg, wh
 		return t, nil, reason{label: whySinkClosed}
 	}
 	sp := to.plan.Load()
-	if sp != nil && to.secured(sp) != "" {
-		return t, nil, reason{whyUserspace, to.secured(sp)}
+	if sp != nil && sp.Secure && to != s.RTP {
+		return t, nil, reason{whyUserspace, "SRTCP"}
+	}
+	if why := to.needsToSend(sp); why != "" {
+		return t, nil, reason{whyUserspace, why}
 	}
 	t.From = to.local
 	if r := to.route.Load(); r != nil {

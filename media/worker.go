@@ -32,7 +32,10 @@ type worker struct {
 	own    []*stream // room for report
 	theirs []*stream
 	nobody Sink
-	due    func(*Leg) bool // report
+
+	prompts prompts
+	tapped  TapPacket       // room for tap
+	due     func(*Leg) bool // report
 
 	legs    legTable // those with a socket that is polled
 	round   uint32
@@ -146,7 +149,7 @@ func (w *worker) turn(block bool) (busy bool) {
 	defer w.contain()
 	var patience time.Duration
 	if block {
-		patience = w.wheel.wait(w.now)
+		patience = w.patience()
 	}
 	events := w.poller.wait(patience)
 	w.round++
@@ -163,6 +166,9 @@ func (w *worker) turn(block bool) (busy bool) {
 	}
 	if w.wheel.n > 0 {
 		w.wheel.turn(w.now, w.due)
+	}
+	if len(w.prompts.heap) > 0 {
+		w.playDue()
 	}
 	return len(events) > 0
 }

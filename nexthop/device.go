@@ -66,9 +66,27 @@ func (t *Table) reloadLinks() error {
 				d.queue = true
 			}
 		}
+		d.queue = d.queue || t.watched
 		t.links[a.Index] = d
 	}
 	return nil
+}
+
+// watched tells whether a program such as tcpdump looks at all packets of a device. It sees a frame that leaves only if that goes
+// by the queueing discipline.
+func watched() bool {
+	list, err := os.ReadFile("/proc/thread-self/net/ptype")
+	return err == nil && watchedIn(string(list))
+}
+
+// watchedIn looks for handlers of all types in a list of packet handlers.
+func watchedIn(list string) bool {
+	for line := range strings.Lines(list) {
+		if kind, _, _ := strings.Cut(line, " "); kind == "ALL" {
+			return true
+		}
+	}
+	return false
 }
 
 // TTL returns the time to live, or hop limit, that this host gives packets of its own.

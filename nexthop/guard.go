@@ -101,7 +101,7 @@ func (g *guard) firewall(*netlink.Handle) (string, error) {
 	if g.unfiltered {
 		return "", nil
 	}
-	for _, path := range []string{"/proc/self/net/ip_tables_names", "/proc/self/net/ip6_tables_names"} {
+	for _, path := range []string{"/proc/thread-self/net/ip_tables_names", "/proc/thread-self/net/ip6_tables_names"} {
 		// A kernel without iptables has no such file.
 		if tables, err := os.ReadFile(path); err == nil && len(bytes.TrimSpace(tables)) > 0 {
 			return "iptables may have rules for packets that leave (" + strings.Join(strings.Fields(string(tables)), ", ") + ")", nil

@@ -3,6 +3,7 @@ package nexthop
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -19,6 +20,8 @@ type neighbour struct {
 	mac   [6]byte
 	state int
 	paths map[*Path]struct{} // that go by it
+
+	probed time.Time // the last time, that many paths by a dead one do not cause as many requests
 }
 
 // usable tells whether the MAC address is good (NUD_VALID of the kernel, but for devices without resolution).
@@ -58,8 +61,12 @@ func (t *Table) neighbourAt(key neighbourKey) *neighbour {
 	return n
 }
 
-// probe has the kernel resolve a neighbour, or ask it whether it is still there.
+// probe has the kernel resolve a neighbour, or ask it whether it is still there, if need be.
 func (t *Table) probe(n *neighbour) {
+	if !n.wants() || time.Since(n.probed) < refreshInterval/2 {
+		return
+	}
+	n.probed = time.Now()
 	err := t.handle.NeighSet(&netlink.Neigh{LinkIndex: n.key.device, IP: n.key.ip.AsSlice(), Flags: unix.NTF_USE})
 	if err != nil {
 		t.cfg.Log.Debug("a neighbour cannot be probed", "neighbour", n.key.ip, "device", n.key.device, "err", err)

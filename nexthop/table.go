@@ -44,7 +44,7 @@ type Hop struct {
 	Ethernet [14]byte // the header of a frame
 	MTU      int      // of an IP packet
 	TTL      uint8    // or hop limit
-	// Queue tells that the device's queueing discipline or a program behind it wants to see frames.
+	// Queue tells that the device's queueing discipline, a program behind it or a sniffer wants to see frames.
 	Queue bool
 }
 
@@ -103,6 +103,7 @@ type Table struct {
 	links      map[int]*device
 	neighbours map[neighbourKey]*neighbour
 	turn       []*Path // those still to be refreshed in this round
+	watched    bool    // somebody sniffs
 }
 
 type pathKey struct{ from, to netip.Addr }
@@ -219,6 +220,10 @@ func (t *Table) run() {
 			settled, pause = nil, min(max(settleTime, 20*time.Since(start)), refreshInterval)
 		case <-tick.C:
 			t.check()
+			if now := watched(); now != t.watched {
+				t.watched = now
+				t.renew()
+			}
 			t.refresh()
 		}
 	}
@@ -323,9 +328,7 @@ func (t *Table) resolve(p *Path) {
 	}
 	p.move(t.neighbourAt(route.key), t)
 	p.device, p.mtu = route.device, route.mtu
-	if p.neighbour.wants() {
-		t.probe(p.neighbour)
-	}
+	t.probe(p.neighbour)
 	p.set()
 }
 

@@ -292,6 +292,18 @@ func TestQueueingDisciplinesThatShapeSeeFrames(t *testing.T) {
 	}
 }
 
+func TestProgramsThatWatchAllPackets(t *testing.T) {
+	const none = "Type Device      Function\n0800          ip_rcv\n88cc eth0     packet_rcv\n86dd          ipv6_rcv\n"
+	for _, c := range []struct {
+		list string
+		want bool
+	}{{none, false}, {"", false}, {none + "ALL  eth0     tpacket_rcv\n", true}, {"Type Device      Function\nALL           packet_rcv\n", true}} {
+		if got := watchedIn(c.list); got != c.want {
+			t.Errorf("%q: %v, want %v", c.list, got, c.want)
+		}
+	}
+}
+
 func TestPathsThatNobodyUsesAreForgotten(t *testing.T) {
 	p := &Path{from: here4, to: there4}
 	hop := new(Hop)

@@ -49,6 +49,7 @@ type Request struct {
 	Transport     string // a known transport protocol in capitals as in SDP, "" if not asked for
 	TOS           Number
 	XMLRPCAddr    netip.Addr
+	Client        netip.Addr // where the request came from; Parse leaves it to whoever knows
 
 	// Description and codecs.
 	Codec           Codecs

@@ -19,7 +19,7 @@ func (p *printer) mediaSection(s *Session, m *Media) {
 	}
 	p.bandwidth(&m.Bandwidth)
 	switch {
-	case m.verbatim:
+	case m.Verbatim:
 		p.attributes(m.Other)
 	case m.Protocol.IsRTP():
 		p.rtp(s, m)

@@ -7,12 +7,12 @@ import (
 
 // Codec is one payload type of an RTP section with the attributes that belong to it.
 type Codec struct {
-	PayloadType  uint8    // 0..127
-	Name         string   // encoding name, case as received; empty when nothing says what the payload type means
-	ClockRate    uint32   // in Hz
-	Channels     uint8    // 1 unless said otherwise, 0 together with an empty Name
-	Params       string   // a=fmtp as received, without the payload type
-	RTCPFeedback []string // a=rtcp-fb, without the payload type
+	PayloadType  uint8    `json:",omitzero"` // 0..127
+	Name         string   `json:",omitzero"` // encoding name, case as received; empty when nothing says what the payload type means
+	ClockRate    uint32   `json:",omitzero"` // in Hz
+	Channels     uint8    `json:",omitzero"` // 1 unless said otherwise, 0 together with an empty Name
+	Params       string   `json:",omitzero"` // a=fmtp as received, without the payload type
+	RTCPFeedback []string `json:",omitzero"` // a=rtcp-fb, without the payload type
 }
 
 // staticCodecs are the payload types that need no a=rtpmap (RFC 3551, section 6). Never written to.

@@ -113,7 +113,7 @@ func checkRoundTrip(t *testing.T, o Options, d *Description) {
 		t.Fatalf("printed text does not parse: %v\n%s", err, printed)
 	}
 	for _, m := range got.Media() {
-		m.text = ""
+		m.Received = ""
 	}
 	if want := asPrinted(d); !reflect.DeepEqual(got, want) {
 		t.Errorf("round trip changed the description:\n%s\nbecame\n%s\ngot  %s\nwant %s",
@@ -130,7 +130,7 @@ func asPrinted(d *Description) *Description {
 			s.Timing = "0 0"
 		}
 		for _, m := range s.Media {
-			m.text = ""
+			m.Received = ""
 			asPrintedMedia(s, m)
 		}
 		s.Section = Section{Info: s.Info, Bandwidth: s.Bandwidth, Other: s.Other}

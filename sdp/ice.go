@@ -8,9 +8,9 @@ import (
 
 // ICE holds the ICE credentials and options of a section (RFC 8839, sections 5.4 and 5.6).
 type ICE struct {
-	Ufrag   string
-	Pwd     string
-	Options string // tokens separated by blanks, as received
+	Ufrag   string `json:",omitzero"`
+	Pwd     string `json:",omitzero"`
+	Options string `json:",omitzero"` // tokens separated by blanks, as received
 }
 
 // Given reports whether the section offers ICE at all.
@@ -28,23 +28,23 @@ func (i ICE) HasOption(token string) bool {
 
 // Candidate is one a=candidate line (RFC 8839, section 5.1).
 type Candidate struct {
-	Foundation  string
-	Component   uint16 // 1 for RTP, 2 for RTCP
-	Transport   string // "UDP", as received
-	Priority    uint32
-	Address     string // an address, or a name such as one ending in ".local"
-	Port        uint16
-	Type        string // "host", "srflx", "prflx", "relay"
-	RelatedAddr string // raddr, empty when not given
-	RelatedPort uint16 // rport
-	Extensions  string // everything after that ("tcptype active generation 0"), as received
+	Foundation  string `json:",omitzero"`
+	Component   uint16 `json:",omitzero"` // 1 for RTP, 2 for RTCP
+	Transport   string `json:",omitzero"` // "UDP", as received
+	Priority    uint32 `json:",omitzero"`
+	Address     string `json:",omitzero"` // an address, or a name such as one ending in ".local"
+	Port        uint16 `json:",omitzero"`
+	Type        string `json:",omitzero"` // "host", "srflx", "prflx", "relay"
+	RelatedAddr string `json:",omitzero"` // raddr, empty when not given
+	RelatedPort uint16 `json:",omitzero"` // rport
+	Extensions  string `json:",omitzero"` // everything after that ("tcptype active generation 0"), as received
 }
 
 // RemoteCandidate is one entry of a=remote-candidates (RFC 8839, section 5.2).
 type RemoteCandidate struct {
-	Component uint16
-	Addr      netip.Addr
-	Port      uint16
+	Component uint16     `json:",omitzero"`
+	Addr      netip.Addr `json:",omitzero"`
+	Port      uint16     `json:",omitzero"`
 }
 
 // ParseCandidate reads the value of a=candidate, with or without "candidate:" before it (the form browsers hand to

@@ -22,10 +22,10 @@ const (
 
 // Crypto is one a=crypto line (RFC 4568). KeyParams and SessionParams are kept as received; Keys reads them.
 type Crypto struct {
-	Tag           uint32 // 0..999999999
-	Suite         string // "AES_CM_128_HMAC_SHA1_80"
-	KeyParams     string // "inline:...|2^31|1:4", several separated by semicolons
-	SessionParams string // "UNENCRYPTED_SRTCP KDR=0", empty when there are none
+	Tag           uint32 `json:",omitzero"` // 0..999999999
+	Suite         string `json:",omitzero"` // "AES_CM_128_HMAC_SHA1_80"
+	KeyParams     string `json:",omitzero"` // "inline:...|2^31|1:4", several separated by semicolons
+	SessionParams string `json:",omitzero"` // "UNENCRYPTED_SRTCP KDR=0", empty when there are none
 }
 
 // CryptoKey is one key of a crypto line.

@@ -51,6 +51,7 @@ func (o Options) Parse(text string) (*Description, error) {
 type parser struct {
 	options Options
 	rest    string
+	here    string // rest, from the current line on
 	lines   int
 
 	description *Description
@@ -93,6 +94,7 @@ func (p *parser) next() (line string, more bool, err error) {
 		return "", false, nil
 	}
 	p.lines++
+	p.here = p.rest
 	line, p.rest, _ = strings.Cut(p.rest, "\n")
 	line = strings.TrimRight(line, "\r")
 	switch {
@@ -123,6 +125,9 @@ func (p *parser) line(line string) error {
 			return err
 		}
 		p.hasOrigin = true // none is needed
+	}
+	if p.media != nil && (kind == 'm' || kind == 'v') {
+		p.media.Received = strings.TrimSuffix(p.media.Received, p.here)
 	}
 	switch kind {
 	case 'v':
@@ -220,7 +225,7 @@ func (p *parser) startMedia(line, value string) error {
 	if p.mediaCount++; p.mediaCount > MaxMedia {
 		return p.fail(line, limitReason("description", MaxMedia, "media sections"))
 	}
-	m := &Media{text: p.rest}
+	m := &Media{Received: p.rest}
 	var port, protocol string
 	m.Type, value = field(trim(value))
 	port, value = field(value)

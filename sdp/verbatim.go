@@ -7,7 +7,7 @@ import "strings"
 // were not parsed have no lines.
 func (m *Media) AsReceived(s *Session) *Media {
 	c := m.Clone()
-	c.verbatim, c.Other, c.Appended = true, m.lines(), nil
+	c.Verbatim, c.Other, c.Appended = true, m.lines(), nil
 	if c.Conn == nil && s.Conn != nil {
 		conn := *s.Conn
 		c.Conn = &conn
@@ -28,7 +28,7 @@ func (m *Media) AsReceived(s *Session) *Media {
 // lines returns all attributes of the section as they came.
 func (m *Media) lines() []Attribute {
 	var all []Attribute
-	for line := range strings.SplitSeq(m.text, "\n") {
+	for line := range strings.SplitSeq(m.Received, "\n") {
 		line = strings.TrimRight(line, "\r")
 		if line == "" || line[0] == 'm' || line[0] == 'v' {
 			break

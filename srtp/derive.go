@@ -28,3 +28,27 @@ func derive(key, salt []byte, label byte, n int) []byte {
 	cipher.NewCTR(block, iv[:]).XORKeyStream(out, out)
 	return out
 }
+
+// SessionKeys are the keys that protect the RTP packets of one direction. Others than this package can do the same with them.
+type SessionKeys struct {
+	Cipher []byte
+	Salt   []byte
+	Auth   []byte // of HMAC-SHA1; nil when the suite has none
+}
+
+// SessionKeys derives the keys for RTP (RFC 3711, section 4.3). The parameters must be valid.
+func (p Params) SessionKeys() SessionKeys {
+	k := SessionKeys{
+		Cipher: derive(p.Key, p.Salt, labelKey, len(p.Key)), Salt: derive(p.Key, p.Salt, labelSalt, len(p.Salt)),
+	}
+	if !p.Suite.aead() {
+		k.Auth = derive(p.Key, p.Salt, labelAuth, authKeyLen)
+	}
+	return k
+}
+
+// CounterMode says whether packets are encrypted with AES in counter mode and authenticated with HMAC-SHA1, and nothing is
+// left out or added: neither an MKI, nor encryption, nor authentication.
+func (p Params) CounterMode() bool {
+	return p.Suite.Valid() && suites[p.Suite].mode == modeCM && len(p.MKI) == 0 && !p.UnencryptedRTP && !p.UnauthenticatedRTP
+}

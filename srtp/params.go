@@ -24,18 +24,18 @@ const (
 
 // Params is the keying of one direction of a leg. It is a value: nothing in this package changes its slices.
 type Params struct {
-	Suite Suite
-	Key   []byte // master key
-	Salt  []byte // master salt
-	MKI   []byte // as it appears in packets, up to MaxMKI bytes; empty for none
+	Suite Suite  `json:",omitzero"`
+	Key   []byte `json:",omitzero"` // master key
+	Salt  []byte `json:",omitzero"` // master salt
+	MKI   []byte `json:",omitzero"` // as it appears in packets, up to MaxMKI bytes; empty for none
 
 	// Session parameters (RFC 4568, section 6.3).
-	UnencryptedRTP     bool
-	UnencryptedRTCP    bool
-	UnauthenticatedRTP bool
+	UnencryptedRTP     bool `json:",omitzero"`
+	UnencryptedRTCP    bool `json:",omitzero"`
+	UnauthenticatedRTP bool `json:",omitzero"`
 
 	// Window is the replay window in packets; 0 stands for DefaultWindow.
-	Window int
+	Window int `json:",omitzero"`
 }
 
 // Generate makes a random key and salt for a suite.
@@ -92,6 +92,9 @@ func (p Params) Validate() error {
 
 // String names the suite and keeps the key to itself.
 func (p Params) String() string { return p.Suite.String() }
+
+// ReplayWindow returns the replay window in packets.
+func (p Params) ReplayWindow() int { return p.window() }
 
 func (p Params) window() int {
 	if p.Window == 0 {

@@ -13,13 +13,13 @@ const (
 
 // State is what a context knows of one SSRC. It is a plain value, to be stored or handed over.
 type State struct {
-	SSRC    uint32
-	Started bool   // whether an RTP packet has passed; if not, Seq has no meaning
-	Seq     uint16 // highest, modulo 2^16
-	ROC     uint32 // rollover counter that belongs to Seq, or to the first packet to come
+	SSRC    uint32 `json:",omitzero"`
+	Started bool   `json:",omitzero"` // whether an RTP packet has passed; if not, Seq has no meaning
+	Seq     uint16 `json:",omitzero"` // highest, modulo 2^16
+	ROC     uint32 `json:",omitzero"` // rollover counter that belongs to Seq, or to the first packet to come
 	// NextRTCP is the index of the next SRTCP packet to send, or the lowest that is above all received.
-	NextRTCP uint32
-	NewKey   bool // set by ForNewKey, until the first RTP packet
+	NextRTCP uint32 `json:",omitzero"`
+	NewKey   bool   `json:",omitzero"` // set by ForNewKey, until the first RTP packet
 }
 
 // ForNewKey returns the state with which a context of another master key goes on. The rollover counter stays with the stream

@@ -102,6 +102,15 @@ func (s Suite) String() string {
 	return suites[s].name
 }
 
+// MarshalText writes the name of the suite.
+func (s Suite) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a name. One that nobody knows is no suite.
+func (s *Suite) UnmarshalText(text []byte) error {
+	*s = SuiteByName(string(text))
+	return nil
+}
+
 // Valid says whether s is a suite, and not NoSuite.
 func (s Suite) Valid() bool { return s > NoSuite && s < suiteCount }
 

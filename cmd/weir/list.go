@@ -38,7 +38,7 @@ func listCommand() *cobra.Command {
 
 func printCalls(out io.Writer, calls *cli.Calls) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CALL\tSTATE\tAGE\tPARTY\tMEDIA\tLOCAL\tPEER\tPLANE\tKERNEL\tUSER\tLOST\tOUT\tREFUSED")
+	fmt.Fprintln(w, "CALL\tLANGUAGE\tSTATE\tAGE\tPARTY\tMEDIA\tLOCAL\tPEER\tPLANE\tKERNEL\tUSER\tLOST\tOUT\tREFUSED")
 	for _, c := range calls.Calls {
 		for _, l := range c.Legs {
 			peer := l.Source
@@ -49,7 +49,7 @@ func printCalls(out io.Writer, calls *cli.Calls) error {
 			if l.Why != "" {
 				plane += " (" + l.Why + ")"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%ds\t%s\t%s %s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", short(c.CallID), c.State, c.AgeSeconds,
+			fmt.Fprintf(w, "%s\t%s\t%s\t%ds\t%s\t%s %s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", short(c.CallID), c.Language, c.State, c.AgeSeconds,
 				short(l.Party), l.Media, l.Component, l.Local, peer, plane, l.KernelPackets, l.UserPackets, l.Lost, l.PacketsOut, l.Refused)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"os/signal"
 	"syscall"
 
@@ -32,6 +33,18 @@ and in a configuration file.`,
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
+			ctx, leave := context.WithCancelCause(ctx)
+			defer leave(nil)
+			handOver := make(chan os.Signal, 1)
+			signal.Notify(handOver, syscall.SIGUSR2)
+			defer signal.Stop(handOver)
+			go func() {
+				select {
+				case <-handOver:
+					leave(daemon.ErrLeave)
+				case <-ctx.Done():
+				}
+			}()
 			return d.Run(ctx)
 		},
 	}

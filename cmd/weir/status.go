@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -53,8 +55,19 @@ func printStatus(out io.Writer, st *cli.Status) error {
 		fmt.Fprintf(w, "%s\t%s on %s: %s\n", e.Interface, e.Engine, strings.Join(e.Addresses, ", "), e.Reason)
 	}
 	fmt.Fprintf(w, "userspace\t%s: %s\n", st.IO.Engine, st.IO.Reason)
+	plane := "in userspace"
+	if st.SRTP.Kernel {
+		plane = "in the kernel"
+	}
+	fmt.Fprintf(w, "SRTP\t%s: %s\n", plane, st.SRTP.Reason)
+	fmt.Fprintf(w, "life\t%s\n", st.Life.Outlook)
 	fmt.Fprintf(w, "calls\t%d live, %d ended, %d of them timed out, %d refused\n",
 		st.Calls.Live, st.Calls.Ended, st.Calls.TimedOut, st.Calls.Rejected)
+	for _, language := range slices.Sorted(maps.Keys(st.Calls.ByLanguage)) {
+		if n := st.Calls.ByLanguage[language]; n.Created > 0 {
+			fmt.Fprintf(w, "\t%d live by %s, %d created\n", n.Live, language, n.Created)
+		}
+	}
 	fmt.Fprintf(w, "packets\t%d in the kernel, %d in userspace (%s in the kernel), %d dropped\n",
 		st.Packets.Kernel, st.Packets.Userspace, share(st.Packets.Kernel, st.Packets.Userspace), st.Packets.Dropped)
 	fmt.Fprintf(w, "RTP legs\t%d in the kernel, %d in userspace\n", st.Flows.Kernel, st.Flows.Userspace)

@@ -12,6 +12,7 @@ type Status struct {
 
 	Engines []Engine      `json:"engines"`
 	IO      UserspaceIO   `json:"userspace_io"`
+	SRTP    SRTP          `json:"srtp"`
 	Calls   CallCounts    `json:"calls"`
 	Packets PacketCounts  `json:"packets"`
 	Flows   FlowCounts    `json:"flows"`
@@ -20,6 +21,15 @@ type Status struct {
 	Kernel  []ReasonCount `json:"kernel_exits"`  // packets by the way they left the kernel programs
 	Ports   []Pool        `json:"ports"`
 	NG      NGCounts      `json:"ng"`
+	Life    Life          `json:"life"`
+}
+
+// Life is what happens to calls when the daemon dies.
+type Life struct {
+	Outlook string `json:"outlook"` // in words
+	Pins    string `json:"pins"`    // where the kernel plane outlives the daemon; empty when it does not
+	Kept    int    `json:"kept"`    // calls that the next daemon would find
+	Pending int    `json:"pending"` // changes of calls that are not written yet
 }
 
 // Engine is the fast path of one network device.
@@ -36,6 +46,12 @@ type UserspaceIO struct {
 	Reason string `json:"reason"`
 }
 
+// SRTP says where SRTP is encrypted and decrypted.
+type SRTP struct {
+	Kernel bool   `json:"kernel"` // for the suites that the kernel can do
+	Reason string `json:"reason"` // which these are, or why it does none
+}
+
 // CallCounts counts calls; all but Live since the start.
 type CallCounts struct {
 	Live     uint64            `json:"live"`
@@ -45,6 +61,14 @@ type CallCounts struct {
 	Rejected uint64            `json:"rejected"`
 	Faults   uint64            `json:"faults"` // of the daemon, while ending one
 	EndedBy  map[string]uint64 `json:"ended_by"`
+
+	ByLanguage map[string]LanguageCounts `json:"by_language"` // that they were made in
+}
+
+// LanguageCounts counts the calls of one control language.
+type LanguageCounts struct {
+	Live    uint64 `json:"live"`
+	Created uint64 `json:"created"`
 }
 
 // PacketCounts counts relayed packets by plane.
@@ -90,6 +114,7 @@ type Calls struct {
 // Call is one call with all its legs.
 type Call struct {
 	CallID      string    `json:"call_id"`
+	Language    string    `json:"language"` // it was made in: ng, rtpproxy or mediaproxy
 	State       string    `json:"state"`
 	Created     time.Time `json:"created"`
 	AgeSeconds  int64     `json:"age_seconds"`

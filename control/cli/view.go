@@ -14,7 +14,7 @@ import (
 // view puts a snapshot into the form of the tools.
 func view(s *call.Snapshot, now time.Time) Call {
 	c := Call{
-		CallID: s.CallID, State: string(s.State), Created: s.Created, AgeSeconds: int64(now.Sub(s.Created).Seconds()),
+		CallID: s.CallID, Language: s.Language.String(), State: string(s.State), Created: s.Created, AgeSeconds: int64(now.Sub(s.Created).Seconds()),
 		EndsSeconds: int64(s.Ends.Sub(now).Seconds()), EndsBy: s.EndsBy.String(), Legs: []Leg{},
 	}
 	for _, p := range s.Parties {

@@ -16,6 +16,7 @@ const maxClients = 1000
 // Client answers the requests of one address, and counts them. It is safe for concurrent use.
 type Client struct {
 	disp *Dispatcher
+	addr netip.Addr // invalid: it has none
 
 	counts map[ngproto.Command]*commandCount // immutable; the counts are not
 	errors atomic.Uint64
@@ -44,7 +45,7 @@ func (d *Dispatcher) From(addr netip.Addr) *Client {
 		addr = netip.Addr{}
 	}
 	if c = d.clients.all[addr]; c == nil {
-		c = &Client{disp: d, counts: make(map[ngproto.Command]*commandCount)}
+		c = &Client{disp: d, addr: addr, counts: make(map[ngproto.Command]*commandCount)}
 		for _, command := range ngproto.Commands() {
 			c.counts[command] = new(commandCount)
 		}

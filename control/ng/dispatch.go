@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/control/cookie"
 	"github.com/weir-media/weir/ngproto"
 	"github.com/weir-media/weir/sdp"
 )
@@ -28,7 +29,7 @@ const reasonInternal = "Internal error"
 // Dispatcher executes requests, whatever transport they came by. It is safe for concurrent use.
 type Dispatcher struct {
 	calls  *call.Manager
-	cache  *ngproto.Cache
+	cache  *cookie.Cache
 	parser *ngproto.Parser
 	sdp    sdp.Options
 	ssrc   SSRCReporting
@@ -76,14 +77,14 @@ func NewDispatcher(cfg Config) *Dispatcher {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Dispatcher{
-		calls: cfg.Calls, cache: ngproto.NewCache(time.Now), parser: cfg.Parser, sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, log: cfg.Log,
+		calls: cfg.Calls, cache: cookie.New(time.Now), parser: cfg.Parser, sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, log: cfg.Log,
 		known: make(map[string]bool), statistics: cfg.Statistics, clients: clients{all: make(map[netip.Addr]*Client)},
 	}
 }
 
 // Run keeps the retransmission cache young until ctx ends.
 func (d *Dispatcher) Run(ctx context.Context) {
-	tick := time.NewTicker(ngproto.CacheLife)
+	tick := time.NewTicker(cookie.Life)
 	defer tick.Stop()
 	for {
 		select {
@@ -164,7 +165,7 @@ func (d *Dispatcher) execute(from *Client, dict ngproto.Dict) (reply *ngproto.Re
 	if err != nil {
 		return d.failure(err, dict.Text("call-id"), dict.Text("command"))
 	}
-	command = req.Command
+	command, req.Client = req.Command, from.addr
 	d.meetStrangers(req)
 	if err := ngproto.Check(req); err != nil {
 		return d.failure(err, req.CallID, string(req.Command))

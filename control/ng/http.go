@@ -17,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/weir-media/weir/control/socket"
 	"github.com/weir-media/weir/ngproto"
 )
 
@@ -55,7 +56,7 @@ func ListenHTTP(addr netip.AddrPort, secure *tls.Config, idle time.Duration, log
 		return nil, fmt.Errorf("cannot listen for HTTP on tcp %v: %w; choose another address with --listen-http or "+
 			"--listen-https, or end the process that has it (ss -ltnp shows which)", addr, err)
 	}
-	h := &HTTP{listener: &limited{Listener: l, most: maxConnections, log: log}, patience: writeTimeout, log: log}
+	h := &HTTP{listener: socket.Limit(l, log), patience: writeTimeout, log: log}
 	if secure != nil {
 		h.listener = tls.NewListener(h.listener, secure)
 	}

@@ -2,15 +2,13 @@ package ng
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
+	"github.com/weir-media/weir/control/socket"
 	"github.com/weir-media/weir/ngproto"
 )
 
@@ -23,81 +21,32 @@ const (
 
 // Stream serves connections on which messages follow each other: TCP or a unix socket.
 type Stream struct {
-	listener net.Listener
+	*socket.Stream
 	patience time.Duration // with a client that does not read
 	log      *slog.Logger
-
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
 }
 
 // ListenTCP opens a TCP socket. An unspecified address serves both families where the host has both.
 func ListenTCP(addr netip.AddrPort, log *slog.Logger) (*Stream, error) {
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	s, err := socket.ListenTCP(addr, socket.Purpose{Language: "ng", Option: "--listen-tcp-ng"}, log)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen for ng on tcp %v: %w; choose another address with --listen-tcp-ng, "+
-			"or end the process that has it (ss -ltnp shows which)", addr, err)
+		return nil, err
 	}
-	return newStream(l, log), nil
+	return &Stream{Stream: s, patience: writeTimeout, log: log}, nil
 }
 
 // ListenUnix opens a unix socket. A socket that a dead daemon left behind is replaced.
 func ListenUnix(path string, log *slog.Logger) (*Stream, error) {
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		conn.Close()
-		return nil, fmt.Errorf("another process serves %s; end it, or choose another place with --listen-unix-ng", path)
-	}
-	if fi, err := os.Lstat(path); err == nil && fi.Mode()&os.ModeSocket != 0 {
-		_ = os.Remove(path)
-	}
-	l, err := net.Listen("unix", path)
+	s, err := socket.ListenUnix(path, socket.Purpose{Language: "ng", Option: "--listen-unix-ng"}, log)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen for ng on %s: %w; choose another place with --listen-unix-ng", path, err)
+		return nil, err
 	}
-	return newStream(l, log), nil
+	return &Stream{Stream: s, patience: writeTimeout, log: log}, nil
 }
-
-func newStream(l net.Listener, log *slog.Logger) *Stream {
-	return &Stream{
-		listener: &limited{Listener: l, most: maxConnections, log: log}, patience: writeTimeout, log: log,
-		conns: make(map[net.Conn]struct{}),
-	}
-}
-
-// Addr returns the address of the socket.
-func (s *Stream) Addr() net.Addr { return s.listener.Addr() }
 
 // Serve has disp answer requests until ctx ends, then closes all connections.
 func (s *Stream) Serve(ctx context.Context, disp *Dispatcher) error {
-	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
-	defer stop()
-	var clients sync.WaitGroup
-	defer clients.Wait()
-	for {
-		conn, err := s.listener.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return ctx.Err()
-		case err != nil:
-			s.log.Warn("ng connection could not be accepted", "err", err)
-			time.Sleep(10 * time.Millisecond) // out of descriptors, say: better soon than in a busy loop
-			continue
-		}
-		s.mu.Lock()
-		s.conns[conn] = struct{}{}
-		s.mu.Unlock()
-		clients.Go(func() {
-			defer s.forget(conn)
-			s.converse(ctx, conn, disp)
-		})
-	}
-}
-
-func (s *Stream) forget(conn net.Conn) {
-	conn.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, conn)
+	return s.Stream.Serve(ctx, func(conn net.Conn) { s.converse(ctx, conn, disp) })
 }
 
 // converse answers the messages of one connection as they come; a reply may overtake another, as the cookie tells them
@@ -143,18 +92,4 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 			})
 		}
 	}
-}
-
-// Close closes the socket and all connections.
-func (s *Stream) Close() error {
-	err := s.listener.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for conn := range s.conns {
-		conn.Close()
-	}
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("close ng socket: %w", err)
-	}
-	return nil
 }

@@ -70,6 +70,8 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 			TOS:          tos(req.TOS),
 			KeepTOS:      req.TOS.Set && req.TOS.N < 0,
 			Label:        req.Label,
+			Client:       req.Client,
+			Callback:     req.XMLRPCAddr,
 		},
 	}
 }

@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	rep := &report{Machine: p.programs.facts(), Relay: []result{}, Secure: []result{}, Signalling: []result{}, Handshakes: []result{}}
+	rep := &report{Machine: p.programs.facts(), Relay: []result{}, Secure: []result{}, Signalling: []result{}, Handshakes: []result{}, Languages: []result{}}
 	for _, lanes := range p.relay() {
 		results, err := relayStage(ctx, logger, p, lanes)
 		if err != nil {
@@ -80,6 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if p.has(partFloods) {
 		if rep.Floods, err = floodStage(ctx, logger, p); err != nil {
+			return err
+		}
+	}
+	if p.has(partLanguages) {
+		if rep.Languages, err = languageStage(ctx, logger, p); err != nil {
 			return err
 		}
 	}

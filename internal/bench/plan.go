@@ -42,10 +42,11 @@ const (
 	partChurn      = "churn"
 	partHandshakes = "dtls"
 	partFloods     = "floods"
+	partLanguages  = "rtpproxy"
 )
 
 func allParts() []string {
-	return []string{partRelay, partKernel, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods}
+	return []string{partRelay, partKernel, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods, partLanguages}
 }
 
 func (p plan) has(part string) bool { return slices.Contains(p.parts, part) }
@@ -65,14 +66,20 @@ func (p plan) relay() (stages [][]lane) {
 	return stages
 }
 
-// secure lists the figures of packets that are encrypted or decrypted, all with the first number of calls.
+// secure lists the figures of packets that are encrypted or decrypted, all with the first number of calls, behind that of
+// the floor, where they stay as they are.
 func (p plan) secure() (lanes []lane) {
 	if !p.has(partSecure) {
 		return nil
 	}
+	for _, s := range p.subjects() {
+		if s.name == floorName {
+			lanes = append(lanes, lane{subject: s, calls: p.calls[0]})
+		}
+	}
 	for _, path := range securedPaths() {
 		for _, s := range p.subjects() {
-			if s.plane == userspace {
+			if s.name != floorName && (s.plane == userspace || path.kernel()) {
 				lanes = append(lanes, lane{subject: s, calls: p.calls[0], secured: path})
 			}
 		}

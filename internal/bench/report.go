@@ -14,13 +14,14 @@ type report struct {
 	Relay      []result    `json:"relay"`  // nanoseconds per packet
 	Kernel     []kernelRow `json:"kernel"` // nanoseconds per packet, by flows that are installed without a proxy
 	Table      *tableRates `json:"table,omitempty"`
-	Secure     []result    `json:"secure"`     // nanoseconds per packet, SRTP on one side
+	Secure     []result    `json:"secure"`     // nanoseconds per packet, SRTP on one side, and the floor
 	Signalling []result    `json:"signalling"` // offers with their answers per second
 	Delay      []delay     `json:"delay"`      // until an offer is answered
 	Memory     []memory    `json:"memory"`     // of calls without packets
 	Churn      []churn     `json:"churn"`      // what is left of many calls
 	Handshakes []result    `json:"handshakes"` // per second of the proxy's CPU time
 	Floods     []flood     `json:"floods"`     // bad packets, with a call in progress
+	Languages  []result    `json:"languages"`  // calls made, answered and deleted per second, by control language
 }
 
 // result is the outcome of the runs of one subject.
@@ -106,7 +107,7 @@ func (r *report) compare() {
 			}
 		}
 	}
-	for _, list := range [][]result{r.Signalling, r.Handshakes} {
+	for _, list := range [][]result{r.Signalling, r.Handshakes, r.Languages} {
 		for i := range list {
 			a := &list[i]
 			if peer := find(list, peerName, a); peer != nil {
@@ -116,13 +117,13 @@ func (r *report) compare() {
 	}
 }
 
-// find returns the result of a subject that a can be compared with.
+// find returns the result of a subject that a can be compared with. The floor does nothing to packets, whatever their path.
 func find(results []result, subject string, a *result) *result {
 	if !a.measured() {
 		return nil
 	}
 	for i := range results {
-		if r := &results[i]; r.Subject == subject && r.Calls == a.Calls && r.Path == a.Path && r.measured() {
+		if r := &results[i]; r.Subject == subject && r.Calls == a.Calls && (r.Path == a.Path || subject == floorName) && r.measured() {
 			return r
 		}
 	}
@@ -181,9 +182,9 @@ func (r *report) print(w io.Writer) {
 	r.printKernel(w)
 	if len(r.Secure) > 0 {
 		fmt.Fprintln(w, "\nOne packet that is encrypted or decrypted on the way, in ns, likewise; own is the CPU time of the proxy alone:")
-		table(w, "calls\trelay\tmin\tmedian\tmax\town\tx rtpengine's time\tlost", r.Secure, func(a *result) string {
-			return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%.0f\t%s\t%d",
-				a.Min, a.Median, a.Max, a.Own, ratio(inverse(a.ToPeer)), a.Lost)
+		table(w, "calls\trelay\tmin\tmedian\tmax\town\tx floor\tx rtpengine's time\tlost", r.Secure, func(a *result) string {
+			return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%.0f\t%s\t%s\t%d",
+				a.Min, a.Median, a.Max, a.Own, ratio(a.ToFloor), ratio(inverse(a.ToPeer)), a.Lost)
 		})
 	}
 	if len(r.Signalling) > 0 {
@@ -204,6 +205,7 @@ func (r *report) print(w io.Writer) {
 		})
 	}
 	r.printFloods(w)
+	r.printLanguages(w)
 	for _, list := range r.lists() {
 		for _, a := range list {
 			if a.Problem != "" {
@@ -224,6 +226,20 @@ func (r *report) printFloods(w io.Writer) {
 		fmt.Fprintln(tw, r.Floods[i].rowOf())
 	}
 	tw.Flush()
+}
+
+func (r *report) printLanguages(w io.Writer) {
+	if len(r.Languages) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nCalls made, answered and deleted per second, Weir on one CPU and the client on another:")
+	table(w, "calls\tlanguage\tmin\tmedian\tmax\tx ng\tproxy CPU\tclient CPU", r.Languages, func(a *result) string {
+		toNG := 0.0
+		if first := &r.Languages[0]; first.measured() {
+			toNG = a.Median / first.Median
+		}
+		return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%s\t%.0f %%\t%.0f %%", a.Min, a.Median, a.Max, ratio(toNG), 100*a.ProxyShare, 100*a.ClientShare)
+	})
 }
 
 func (r *report) printDelay(w io.Writer) {

@@ -43,9 +43,14 @@ func TestRatiosCompareWithinTheSameNumberOfCalls(t *testing.T) {
 			measured(floorName, 100, 100), measured("weir-xdp", 100, 200), broken, measured(peerName, 100, 3000),
 			measured("weir-xdp", 1000, 300),
 		},
+		Secure:     []result{measured(floorName, 100, 100), measured("weir-xdp", 100, 1500), measured(peerName, 100, 4500)},
 		Signalling: []result{measured("weir-xdp", 50, 9000), measured(peerName, 50, 3000)},
 	}
+	rep.Secure[1].Path, rep.Secure[2].Path = "RTP to SRTP", "RTP to SRTP"
 	rep.compare()
+	if xdp := rep.Secure[1]; xdp.ToFloor != 15 || xdp.ToPeer != 3 {
+		t.Errorf("SRTP: %v times the floor, %v times as fast as the peer", xdp.ToFloor, xdp.ToPeer)
+	}
 	if xdp := rep.Relay[1]; xdp.ToFloor != 2 || xdp.ToPeer != 15 {
 		t.Errorf("100 calls: %v times the floor, %v times as fast as the peer", xdp.ToFloor, xdp.ToPeer)
 	}

@@ -104,6 +104,7 @@ func (r *rig) load(streams []stream, s secured, callers []*party) error {
 		rigVarPreparedLen: uint32(s.callerFrame()),
 		rigVarSunkLen:     uint32(s.calleeFrame() + r.longer),
 		rigVarCopies:      uint32(max(1, r.copies)),
+		rigVarSpare:       uint32(s.spare()),
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return err
@@ -123,6 +124,7 @@ func (r *rig) load(streams []stream, s secured, callers []*party) error {
 		r.source, r.frame = r.bpf.Replay, make([]byte, s.callerFrame())
 		r.series, err = newSeries(r.bpf.Series, callers, streams, s.callerFrame())
 	}
+	r.frame = append(r.frame, make([]byte, s.spare())...)
 	return err
 }
 

@@ -48,6 +48,7 @@ const (
 	rigVarNext            = "next"
 	rigVarPreparedLen     = "prepared_len"
 	rigVarSent            = "sent"
+	rigVarSpare           = "spare"
 	rigVarSunk            = "sunk"
 	rigVarSunkLen         = "sunk_len"
 	rigVarWindow          = "window"
@@ -123,6 +124,7 @@ type rigVariableSpecs struct {
 	Next        *ebpf.VariableSpec `ebpf:"next"`
 	PreparedLen *ebpf.VariableSpec `ebpf:"prepared_len"`
 	Sent        *ebpf.VariableSpec `ebpf:"sent"`
+	Spare       *ebpf.VariableSpec `ebpf:"spare"`
 	Sunk        *ebpf.VariableSpec `ebpf:"sunk"`
 	SunkLen     *ebpf.VariableSpec `ebpf:"sunk_len"`
 	Window      *ebpf.VariableSpec `ebpf:"window"`
@@ -172,6 +174,7 @@ type rigVariables struct {
 	Next        *ebpf.Variable `ebpf:"next"`
 	PreparedLen *ebpf.Variable `ebpf:"prepared_len"`
 	Sent        *ebpf.Variable `ebpf:"sent"`
+	Spare       *ebpf.Variable `ebpf:"spare"`
 	Sunk        *ebpf.Variable `ebpf:"sunk"`
 	SunkLen     *ebpf.Variable `ebpf:"sunk_len"`
 	Window      *ebpf.Variable `ebpf:"window"`

@@ -29,6 +29,9 @@ func securedPaths() (all []secured) {
 	return all
 }
 
+// kernel says whether the kernel relays such packets.
+func (s secured) kernel() bool { return s.suite == srtp.AES128CM80 }
+
 // String is empty for the zero value.
 func (s secured) String() string {
 	switch {
@@ -53,6 +56,15 @@ func (s secured) calleeFrame() int {
 		return frameLen
 	}
 	return frameLen + s.suite.TagLen()
+}
+
+// spare is by how much the frames of the generator are longer than those it sends. Where their length does not change on the
+// way it can do without.
+func (s secured) spare() int {
+	if s.suite.Valid() {
+		return s.suite.TagLen()
+	}
+	return 0
 }
 
 // protocol is the transport protocol of one end.

@@ -74,6 +74,11 @@ func (s *signalling) hangUp(calls []call) error {
 	if err := s.daemon.client.hangUp(calls); err != nil {
 		return s.daemon.explain(err)
 	}
+	return s.settle()
+}
+
+// settle waits until the sockets of calls that have been deleted are closed.
+func (s *signalling) settle() error {
 	const few = 16
 	for end := time.Now().Add(startPatience); ; time.Sleep(time.Millisecond) {
 		n, err := s.daemon.descriptors()

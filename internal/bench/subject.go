@@ -57,7 +57,7 @@ func commonFlags() []string {
 func (p programs) weirOn(engine string) func(dir string) []string {
 	return func(dir string) []string {
 		return slices.Concat([]string{p.weir, "serve", "--fast-path=" + engine}, commonFlags(),
-			[]string{"--log-level=4", "--control-socket=" + filepath.Join(dir, "control")})
+			[]string{"--log-level=4", "--control-socket=" + filepath.Join(dir, "control"), "--state-dir=" + dir})
 	}
 }
 

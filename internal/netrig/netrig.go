@@ -23,8 +23,9 @@ import (
 type Rig struct {
 	prefix string // of the names of all its namespaces
 
-	mu    sync.Mutex
-	hosts []*Host
+	mu     sync.Mutex
+	hosts  []*Host
+	mounts []string
 }
 
 // New makes an empty rig, after it has removed what dead processes left behind. It needs root.
@@ -61,15 +62,33 @@ func Start(t testing.TB) *Rig {
 // Close kills the commands that still run and removes every host, and with them the links.
 func (r *Rig) Close() error {
 	r.mu.Lock()
-	hosts := r.hosts
-	r.hosts = nil
+	hosts, mounts := r.hosts, r.mounts
+	r.hosts, r.mounts = nil, nil
 	r.mu.Unlock()
 
 	var errs []error
 	for _, h := range hosts {
 		errs = append(errs, h.close())
 	}
+	for _, dir := range mounts {
+		errs = append(errs, unmount(dir))
+	}
 	return errors.Join(errs...)
+}
+
+// BPFFS mounts a BPF file system of the rig's own and returns where. It is as shared as the mounts of this process are.
+func (r *Rig) BPFFS() (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	dir := fmt.Sprintf("%s/%sbpf%d", mountsDir, r.prefix, len(r.mounts))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	r.mounts = append(r.mounts, dir)
+	if err := unix.Mount("bpf", dir, "bpf", 0, "mode=0700"); err != nil {
+		return "", fmt.Errorf("mount a BPF file system: %w", err)
+	}
+	return dir, nil
 }
 
 // End is one end of a link.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // pair links hosts left and right by devices of the same names.
@@ -212,6 +213,38 @@ func TestOwnerIsReadFromTheNameOfTheNamespace(t *testing.T) {
 	} {
 		if pid, ok := ownerOf(test.name); ok != test.ok || ok && pid != test.pid {
 			t.Errorf("%s: got %d, %v", test.name, pid, ok)
+		}
+	}
+}
+
+func TestABPFFileSystemGoesWithItsRig(t *testing.T) {
+	r := Start(t)
+	dir, err := r.BPFFS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := r.BPFFS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{dir, other} {
+		var st unix.Statfs_t
+		if err := unix.Statfs(d, &st); err != nil || st.Type != unix.BPF_FS_MAGIC {
+			t.Errorf("%s is no BPF file system: %v", d, err)
+		}
+	}
+	if err := Sweep(); err != nil { // it has an owner
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Error(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{dir, other} {
+		if _, err := os.Stat(d); !os.IsNotExist(err) {
+			t.Errorf("%s is left: %v", d, err)
 		}
 	}
 }

@@ -15,9 +15,10 @@ import (
 const (
 	namePrefix = "weir-rig-" // then the owner's process number, a random part and the name of the host
 	namesDir   = "/run/netns"
+	mountsDir  = "/run"
 )
 
-// Sweep removes the hosts of rigs whose owner is dead, and kills the processes that run inside them.
+// Sweep removes the hosts and mounts of rigs whose owner is dead, and kills the processes that run inside them.
 func Sweep() error {
 	paths, err := filepath.Glob(filepath.Join(namesDir, namePrefix+"*"))
 	if err != nil {
@@ -30,7 +31,27 @@ func Sweep() error {
 			errs = append(errs, remove(name))
 		}
 	}
+	dirs, err := filepath.Glob(filepath.Join(mountsDir, namePrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if pid, ok := ownerOf(filepath.Base(dir)); ok && !alive(pid) {
+			errs = append(errs, unmount(dir))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// unmount takes a file system away, with what is pinned in it.
+func unmount(dir string) error {
+	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) { // EINVAL: it was never mounted
+		return fmt.Errorf("unmount %s: %w", dir, err)
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // ownerOf reads the process number from a namespace's name.

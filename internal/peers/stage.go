@@ -132,7 +132,7 @@ func (s *Stage) controlSocket() string { return filepath.Join(s.dir, "weir.sock"
 func (s *Stage) startWeir(arguments []string) error {
 	arguments = append([]string{"serve", "--config-file=none", "--foreground", "--log-stderr",
 		"--interface=west/" + ProxyWest, "--interface=east/" + ProxyEast, "--port-min=30000", "--port-max=31999",
-		"--listen-ng=127.0.0.1:2223", "--delete-delay=0", "--control-socket=" + s.controlSocket()}, arguments...)
+		"--listen-ng=127.0.0.1:2223", "--delete-delay=0", "--control-socket=" + s.controlSocket(), "--state-dir=" + s.dir}, arguments...)
 	p, err := start(s.proxy, s.dir, "weir", exec.Command(s.weir, arguments...))
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package ngproto
+package cookie
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// CacheLife is how long a generation of a Cache is the young one; a reply is remembered for one to two of them.
-const CacheLife = 30 * time.Second
+// Life is how long a generation of a Cache is the young one; a reply is remembered for one to two of them.
+const Life = 30 * time.Second
 
 // The cache is cut into shards so that transports do not wait for each other. A shard whose young generation is full
 // starts the next one early: repeats come within seconds, so that forgetting the oldest costs least.
@@ -46,8 +46,8 @@ type cached struct {
 	waited   chan struct{} // closed when it is finished; nil unless a repeat waits, which few do
 }
 
-// NewCache returns an empty cache that reads the time from now, time.Now if nil.
-func NewCache(now func() time.Time) *Cache {
+// New returns an empty cache that reads the time from now, time.Now if nil.
+func New(now func() time.Time) *Cache {
 	if now == nil {
 		now = time.Now
 	}
@@ -150,12 +150,12 @@ func (s *cacheShard) find(cookie string) *cached {
 // expire swaps the generations as often as time has passed for it.
 func (s *cacheShard) expire(now time.Time) {
 	for range 2 {
-		if now.Sub(s.swapped) < CacheLife {
+		if now.Sub(s.swapped) < Life {
 			return
 		}
-		s.swap(s.swapped.Add(CacheLife))
+		s.swap(s.swapped.Add(Life))
 	}
-	if now.Sub(s.swapped) >= CacheLife {
+	if now.Sub(s.swapped) >= Life {
 		s.swapped = now
 	}
 }

@@ -1,4 +1,4 @@
-package ng
+package socket
 
 import (
 	"log/slog"
@@ -11,6 +11,11 @@ import (
 // maxConnections caps the connections of one listener. A proxy has a handful; without a cap a client that forgets to close
 // its own would take the descriptors of the calls.
 const maxConnections = 1000
+
+// Limit has a listener close connections beyond what a few proxies can have open.
+func Limit(l net.Listener, log *slog.Logger) net.Listener {
+	return &limited{Listener: l, most: maxConnections, log: log}
+}
 
 // limited is a listener that closes connections beyond its cap as they come.
 type limited struct {

@@ -1,4 +1,4 @@
-package ngproto
+package cookie
 
 import (
 	"context"
@@ -26,14 +26,14 @@ func TestRepeatsGetTheStoredReplyUntilItExpires(t *testing.T) {
 	}{
 		{"the first request is executed", 0, "first", "first"},
 		{"a repeat gets the same reply", 0, "second", "first"},
-		{"so it does in the next generation", CacheLife, "second", "first"},
-		{"being asked for does not prolong its life", CacheLife - 1, "second", "first"},
+		{"so it does in the next generation", Life, "second", "first"},
+		{"being asked for does not prolong its life", Life - 1, "second", "first"},
 		{"after two generations it is executed again", 1, "second", "second"},
 		{"a pause of hours expires everything", 5 * time.Hour, "third", "third"},
-		{"generations still last their time after that", CacheLife, "fourth", "third"},
+		{"generations still last their time after that", Life, "fourth", "third"},
 	}
 	var c clock
-	cache := NewCache(c.read)
+	cache := New(c.read)
 	for _, s := range steps {
 		c.advance(s.advance)
 		got, err := cache.Do(context.Background(), "cookie", answer(s.execute))
@@ -41,7 +41,7 @@ func TestRepeatsGetTheStoredReplyUntilItExpires(t *testing.T) {
 			t.Errorf("%s: got %q, %v; want %q", s.name, got, err, s.want)
 		}
 	}
-	c.advance(2 * CacheLife)
+	c.advance(2 * Life)
 	cache.Expire()
 	for i := range cache.shards {
 		if n := len(cache.shards[i].young) + len(cache.shards[i].old); n != 0 {
@@ -52,7 +52,7 @@ func TestRepeatsGetTheStoredReplyUntilItExpires(t *testing.T) {
 
 func TestARepeatOfARequestUnderWayWaitsForItsReply(t *testing.T) {
 	var c clock
-	cache := NewCache(c.read)
+	cache := New(c.read)
 	started, finish := make(chan struct{}), make(chan struct{})
 	var executed atomic.Int32
 	var wg sync.WaitGroup
@@ -71,7 +71,7 @@ func TestARepeatOfARequestUnderWayWaitsForItsReply(t *testing.T) {
 		t.Errorf("a repeat that must not wait gets %v", err)
 	}
 	for range 3 { // a slow request outlives its generation
-		c.advance(CacheLife)
+		c.advance(Life)
 		cache.Expire()
 	}
 	for range 8 {
@@ -93,7 +93,7 @@ func TestARepeatOfARequestUnderWayWaitsForItsReply(t *testing.T) {
 }
 
 func TestARequestWithoutAReplyLeavesNothingBehind(t *testing.T) {
-	cache := NewCache(nil)
+	cache := New(nil)
 	func() {
 		defer func() {
 			if recover() == nil {
@@ -131,7 +131,7 @@ func TestARequestWithoutAReplyLeavesNothingBehind(t *testing.T) {
 func TestTheCacheIsBounded(t *testing.T) {
 	now := time.Unix(0, 0)
 	fill := func(reply []byte, n int) (cookies, size int) {
-		s := &NewCache(func() time.Time { return now }).shards[0]
+		s := &New(func() time.Time { return now }).shards[0]
 		for i := range n {
 			cookie := strconv.Itoa(i)
 			entry, _, _ := s.claim(cookie, now)

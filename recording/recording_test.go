@@ -1,0 +1,160 @@
+package recording_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/weir-media/weir/internal/testpkt"
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/recording"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// The headers are those that the test helper, which is written apart from this package, puts before the same payload.
+func TestPacketsHaveTheirHeaders(t *testing.T) {
+	for _, ends := range [][2]string{{"192.0.2.1:4000", "192.0.2.2:5000"}, {"[2001:db8::1]:4000", "[2001:db8::2]:5000"}} {
+		from, to := netip.MustParseAddrPort(ends[0]), netip.MustParseAddrPort(ends[1])
+		for _, payload := range [][]byte{{}, {1, 2, 3}, bytes.Repeat([]byte{0xff}, 200)} {
+			frame := testpkt.UDP(from, to, payload)
+			if from.Addr().Is4() {
+				binary.BigEndian.PutUint16(frame[testpkt.UDP4+6:], 0) // IPv4 needs none (RFC 768)
+			}
+			want := frame[testpkt.IP:]
+			var head []byte
+			for _, n := range []uint32{7, 8, uint32(len(want)), uint32(len(want))} {
+				head = binary.LittleEndian.AppendUint32(head, n)
+			}
+			got := recording.AppendPacket(nil, &media.TapPacket{Data: payload, From: from, To: to}, time.Unix(7, 8000))
+			if want = append(head, want...); !bytes.Equal(got, want) {
+				t.Errorf("%v:\ngot  %x\nwant %x", ends, got, want)
+			}
+		}
+	}
+	long := recording.AppendPacket(nil, &media.TapPacket{Data: make([]byte, 70000), From: netip.MustParseAddrPort("192.0.2.1:1"), To: netip.MustParseAddrPort("192.0.2.2:1")}, time.Time{})
+	if n := binary.LittleEndian.Uint32(long[8:]); n > 0xffff || int(n) != len(long)-16 {
+		t.Errorf("a packet that is too long is written with %d of %d bytes", n, len(long)-16)
+	}
+}
+
+func TestRecordingsDoNotOverwriteEachOther(t *testing.T) {
+	dir := t.TempDir()
+	d, err := recording.OpenDirectory(dir, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		r, err := d.Record("call", ".o")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range i {
+			r.Packet(&media.TapPacket{Data: []byte("x"), At: media.Now(), From: netip.MustParseAddrPort("192.0.2.1:1"), To: netip.MustParseAddrPort("192.0.2.2:2")})
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"call.o.pcap", "call.o.2.pcap", "call.o.3.pcap"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || len(data) != 24+i*(16+29) {
+			t.Errorf("%s has %d bytes, %v", name, len(data), err)
+		}
+		if i > 0 {
+			if at := time.Unix(int64(binary.LittleEndian.Uint32(data[24:])), 0); time.Since(at) > time.Hour || time.Until(at) > time.Hour {
+				t.Errorf("%s: the packet came at %v", name, at)
+			}
+		}
+	}
+}
+
+func TestDirectoryMustExist(t *testing.T) {
+	if _, err := recording.OpenDirectory(filepath.Join(t.TempDir(), "none"), quiet); err == nil || !strings.Contains(err.Error(), "make it") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestForwardNeedsTwoPorts(t *testing.T) {
+	for _, to := range []string{"192.0.2.1:0", "192.0.2.1:65535", "0.0.0.0:4000"} {
+		if f, err := recording.NewForward(netip.MustParseAddrPort(to), quiet); err == nil {
+			f.Close()
+			t.Errorf("%s is passed on to", to)
+		}
+	}
+}
+
+func TestForwardKeepsRTPAndRTCPApart(t *testing.T) {
+	rtp, rtcp := pair(t)
+	f, err := recording.NewForward(rtp.LocalAddr().(*net.UDPAddr).AddrPort(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Packet(&media.TapPacket{Data: []byte("audio")})
+	f.Packet(&media.TapPacket{Data: []byte("report"), RTCP: true})
+	for conn, want := range map[*net.UDPConn]string{rtp: "audio", rtcp: "report"} {
+		b := make([]byte, 100)
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, from, err := conn.ReadFromUDPAddrPort(b)
+		if err != nil || string(b[:n]) != want {
+			t.Errorf("got %q, %v, want %q", b[:n], err, want)
+		}
+		if conn == rtp && from.Port() != f.Local().Port() {
+			t.Errorf("RTP comes from %v and not from %v", from, f.Local())
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// pair opens two ports beside each other.
+func pair(t *testing.T) (rtp, rtcp *net.UDPConn) {
+	t.Helper()
+	for range 100 {
+		rtp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rtcp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: rtp.LocalAddr().(*net.UDPAddr).Port + 1})
+		if err != nil {
+			rtp.Close()
+			continue
+		}
+		t.Cleanup(func() { rtp.Close(); rtcp.Close() })
+		return rtp, rtcp
+	}
+	t.Fatal("no two ports beside each other are free")
+	return nil, nil
+}
+
+func FuzzSafe(f *testing.F) {
+	for _, text := range []string{"", "call@192.0.2.1", "../../etc/passwd", "..", ".x", "a/b", "\x00", strings.Repeat("x", 300), "%2F", "ü"} {
+		f.Add(text, text+"x")
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		name := recording.Safe(a)
+		if name == "" || len(name) > 200 || name[0] == '.' || strings.ContainsAny(name, "/\x00\\ \n") || filepath.Base(name) != name || !filepath.IsLocal(name) {
+			t.Fatalf("%q becomes %q", a, name)
+		}
+		if a != b && recording.Safe(b) == name {
+			t.Fatalf("%q and %q both become %q", a, b, name)
+		}
+	})
+}

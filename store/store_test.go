@@ -1,0 +1,330 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"go.uber.org/goleak"
+
+	"github.com/weir-media/weir/call"
+	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeCalls are calls of which nothing but the name is known.
+type fakeCalls struct {
+	mu       sync.Mutex
+	ids      map[string]bool
+	aliases  map[string]string
+	restored []string
+	refuse   string
+}
+
+func newFakeCalls(ids ...string) *fakeCalls {
+	c := &fakeCalls{ids: make(map[string]bool), aliases: make(map[string]string)}
+	for _, id := range ids {
+		c.ids[id] = true
+	}
+	return c
+}
+
+func (c *fakeCalls) Document(id string) (*call.Document, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if to, ok := c.aliases[id]; ok {
+		id = to
+	}
+	if !c.ids[id] {
+		return nil, call.ErrUnknownCall
+	}
+	return &call.Document{Version: call.DocumentVersion, CallID: id}, nil
+}
+
+func (c *fakeCalls) Restore(doc *call.Document) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.refuse {
+	case doc.CallID:
+		return errors.New("refused")
+	case "panic at " + doc.CallID:
+		panic("what nobody has thought of")
+	}
+	c.restored = append(c.restored, doc.CallID)
+	c.ids[doc.CallID] = true
+	return nil
+}
+
+func (c *fakeCalls) end(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.ids, id)
+}
+
+func mustOpen(t *testing.T, cfg Config) *Store {
+	t.Helper()
+	s, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// die ends a store as the death of its process does: nothing is written any more, the kernel gives up the lock.
+func (s *Store) die() {
+	if s.stop != nil {
+		s.stop()
+		<-s.done
+	}
+	s.db.Close()
+}
+
+func (c *fakeCalls) expect(t *testing.T, path string, want ...string) {
+	t.Helper()
+	s := mustOpen(t, Config{Path: path})
+	defer s.die()
+	if _, _, err := s.Restore(c); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(c.restored)
+	if !slices.Equal(c.restored, want) {
+		t.Errorf("restored %q, want %q", c.restored, want)
+	}
+}
+
+func TestCallsAreFoundByTheNextProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "calls.db")
+	s := mustOpen(t, Config{Path: path, Delay: time.Millisecond})
+	calls := newFakeCalls("a", "b", "M\xfcller", "ended", "merged")
+	s.Start(calls)
+	for _, id := range []string{"a", "b", "M\xfcller", "ended", "merged", "never was"} {
+		s.Changed(id)
+	}
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if kept, pending := s.Counts(); kept != 5 || pending != 0 {
+		t.Errorf("%d kept, %d pending", kept, pending)
+	}
+	calls.end("ended")
+	calls.end("merged")
+	calls.aliases["merged"] = "a"
+	s.Changed("ended")
+	s.Changed("merged")
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	s.Changed("") // no call
+	s.Changed(strings.Repeat("x", bbolt.MaxKeySize+1))
+	calls.ids[""], calls.ids[strings.Repeat("x", bbolt.MaxKeySize+1)] = true, true
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	s.die()
+	newFakeCalls().expect(t, path, "M\xfcller", "a", "b")
+}
+
+func TestWhatChangesIsWrittenSoonByItself(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.db")
+	s := mustOpen(t, Config{Path: path})
+	defer s.die()
+	s.Start(newFakeCalls("a", "b"))
+	for i, id := range []string{"a", "b"} {
+		s.Changed(id)
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+			if kept, pending := s.Counts(); kept == i+1 && pending == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%q is not written", id)
+			}
+		}
+	}
+}
+
+func TestDocumentsAreRefreshed(t *testing.T) {
+	s := mustOpen(t, Config{Path: filepath.Join(t.TempDir(), "calls.db"), Delay: time.Millisecond, Refresh: 20 * time.Millisecond})
+	defer s.die()
+	calls := newFakeCalls("a")
+	s.Start(calls)
+	s.Changed("a")
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	calls.end("a") // and nobody says so
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		if kept, _ := s.Counts(); kept == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it is never looked at again")
+		}
+	}
+}
+
+func TestACallThatCannotBeRestoredCostsOnlyItself(t *testing.T) {
+	for _, refuse := range []string{"b", "panic at b"} {
+		path := filepath.Join(t.TempDir(), "calls.db")
+		s := mustOpen(t, Config{Path: path})
+		s.Start(newFakeCalls("a", "b", "c"))
+		for _, id := range []string{"a", "b", "c"} {
+			s.Changed(id)
+		}
+		if err := s.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		s.die()
+
+		s = mustOpen(t, Config{Path: path})
+		calls := newFakeCalls()
+		calls.refuse = refuse
+		restored, lost, err := s.Restore(calls)
+		if restored != 2 || lost != 1 || err != nil {
+			t.Errorf("%d restored, %d lost, %v", restored, lost, err)
+		}
+		s.Start(calls)
+		if err := s.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		s.die()
+		newFakeCalls().expect(t, path, "a", "c") // it is forgotten
+	}
+}
+
+func TestAnOrderlyEndLeavesNoFileUnlessThereAreCalls(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.db")
+	s := mustOpen(t, Config{Path: path})
+	calls := newFakeCalls("a")
+	s.Start(calls)
+	s.Changed("a")
+	if err := s.Close(); err != nil { // writes it
+		t.Fatal(err)
+	}
+	s = mustOpen(t, Config{Path: path})
+	if n, _, err := s.Restore(calls); n != 1 || err != nil {
+		t.Fatalf("%d restored, %v", n, err)
+	}
+	s.Start(calls)
+	calls.end("a")
+	s.Changed("a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file is still there: %v", err)
+	}
+}
+
+func TestCallsOfAnotherScopeAreGivenUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.db")
+	s := mustOpen(t, Config{Path: path, Scope: "here"})
+	calls := newFakeCalls("a")
+	if n, _, err := s.Restore(calls); n != 0 || err != nil {
+		t.Fatalf("%d restored, %v", n, err)
+	}
+	s.Start(calls)
+	s.Changed("a")
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	s.die()
+	for _, c := range []struct {
+		scope string
+		want  int
+	}{{"here", 1}, {"there", 0}, {"here", 0}} {
+		s := mustOpen(t, Config{Path: path, Scope: c.scope})
+		if n, _, err := s.Restore(newFakeCalls()); n != c.want || err != nil {
+			t.Errorf("%s: %d restored, want %d, %v", c.scope, n, c.want, err)
+		}
+		s.die()
+	}
+}
+
+func TestAFileIsOneInstancesOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.db")
+	s := mustOpen(t, Config{Path: path})
+	defer s.die()
+	if _, err := Open(Config{Path: path}); err == nil || !strings.Contains(err.Error(), "--table") {
+		t.Errorf("opened twice: %v", err)
+	}
+}
+
+func TestABrokenFileIsPutAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.db")
+	broken := []byte(strings.Repeat("no database ", 1000))
+	if err := os.WriteFile(path, broken, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, Config{Path: path})
+	if n, _, err := s.Restore(newFakeCalls()); n != 0 || err != nil {
+		t.Errorf("%d restored, %v", n, err)
+	}
+	s.die()
+	if kept, err := os.ReadFile(path + ".broken"); err != nil || string(kept) != string(broken) {
+		t.Errorf("the broken one is not kept: %v", err)
+	}
+}
+
+func TestADirectoryThatCannotBeHadIsSaid(t *testing.T) {
+	if _, err := Open(Config{Path: "/proc/none/calls.db"}); err == nil || !strings.Contains(err.Error(), "directory for calls") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// BenchmarkWrite writes calls of common telephones, a thousand at a time.
+func BenchmarkWrite(b *testing.B) {
+	const calls = 1000
+	plane, err := media.New(media.Config{Interfaces: []media.Interface{
+		{Name: "lo", Addresses: []media.Address{{IP: netip.MustParseAddr("127.0.0.1"), PortMin: 20000, PortMax: 29999}}},
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := call.NewManager(call.Config{Plane: plane, MaxSessions: -1})
+	defer plane.Close()
+	defer m.Close()
+	s, err := Open(Config{Path: filepath.Join(b.TempDir(), "calls.db"), Delay: time.Hour})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.die()
+	const text = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n" +
+		"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
+	ids := make([]string, calls)
+	for i := range ids {
+		ids[i] = fmt.Sprint("call ", i)
+		for _, step := range []struct {
+			do func(*call.Request) (string, error)
+			to string
+		}{{m.Offer, ""}, {m.Answer, "b"}} {
+			said, err := sdp.Parse(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := step.do(&call.Request{CallID: ids[i], FromTag: "a", ToTag: step.to, SDP: said, SDPText: text}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	s.calls = m
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, id := range ids {
+			s.Changed(id)
+		}
+		if err := s.write(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/calls, "ns/call")
+}
