@@ -45,14 +45,16 @@ struct fan {
 	struct target receivers[FLOW_RECEIVERS]; // with their next hops
 };
 
+// FAN_SLOTS for each CPU that is there at start, one CPU after the other. A map with its own values for each CPU would have
+// them also for CPUs that the machine may get one day.
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct fan);
 	__uint(max_entries, FAN_SLOTS);
 } fan_slots SEC(".maps");
 
-// Packets so far.
+// Packets of each CPU so far.
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
@@ -62,7 +64,7 @@ struct {
 
 static __always_inline struct fan *fan_slot(__u32 number)
 {
-	__u32 slot = number % FAN_SLOTS;
+	__u32 slot = bpf_get_smp_processor_id() * FAN_SLOTS + number % FAN_SLOTS;
 
 	return bpf_map_lookup_elem(&fan_slots, &slot);
 }
@@ -151,7 +153,7 @@ static __always_inline int fan(ctx_t *ctx)
 	struct work *w;
 
 	if (!f)
-		return relay_up(HOOK_XDP, REASON_STAGE); // for the verifier
+		return relay_up(HOOK_XDP, REASON_STAGE); // a CPU that came later
 	w = &f->work;
 	reason = fan_take(ctx, w);
 	if (reason != REASON_RELAYED)

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+
 	"github.com/weir-media/weir/internal/netrig"
 	"github.com/weir-media/weir/internal/testpkt"
 )
@@ -129,6 +132,103 @@ func TestNoCopyGoesAstray(t *testing.T) {
 	churning.Wait()
 	if got, want := count(plane, by), uint64(2*rounds*(stay+single)); got < want {
 		t.Errorf("%s relayed %d packets, want at least %d", by, got, want)
+	}
+}
+
+// mixed sends frames by a device whose source and destination ports are raised by the same random number from 0 to 7, as many
+// as a device hands over at once. They have to be Ethernet, IPv4 and UDP without a checksum.
+func mixed(t *testing.T, device int) (send func(frame []byte)) {
+	const ports, mask = 34, 7
+	spec := &ebpf.ProgramSpec{Type: ebpf.XDP, License: "Dual MIT/GPL", Instructions: asm.Instructions{
+		asm.LoadMem(asm.R6, asm.R1, 0, asm.Word),
+		asm.LoadMem(asm.R7, asm.R1, 4, asm.Word),
+		asm.Mov.Reg(asm.R8, asm.R6),
+		asm.Add.Imm(asm.R8, ports+4),
+		asm.JGT.Reg(asm.R8, asm.R7, "drop"),
+		asm.FnGetPrandomU32.Call(),
+		asm.And.Imm(asm.R0, mask),
+		asm.LoadMem(asm.R1, asm.R6, ports+1, asm.Byte),
+		asm.Or.Reg(asm.R1, asm.R0),
+		asm.StoreMem(asm.R6, ports+1, asm.R1, asm.Byte),
+		asm.LoadMem(asm.R1, asm.R6, ports+3, asm.Byte),
+		asm.Or.Reg(asm.R1, asm.R0),
+		asm.StoreMem(asm.R6, ports+3, asm.R1, asm.Byte),
+		asm.Mov.Imm(asm.R1, int32(device)),
+		asm.Mov.Imm(asm.R2, 0),
+		asm.FnRedirect.Call(),
+		asm.Return(),
+		asm.Mov.Imm(asm.R0, 1).WithSymbol("drop"),
+		asm.Return(),
+	}}
+	prog := must(ebpf.NewProgram(spec))(t)
+	t.Cleanup(func() { check(t, prog.Close()) })
+	return func(frame []byte) {
+		const liveFrames = 1 << 1 // BPF_F_TEST_XDP_LIVE_FRAMES
+		// A frame that comes back is used again with the ports it has then, so there are no two rounds.
+		must(prog.Run(&ebpf.RunOptions{Data: frame, Repeat: 64, Flags: liveFrames}))(t)
+	}
+}
+
+// TestCopiesAndOtherFramesLeaveTogether has frames for one receiver and for several wait for the same device side by side: the
+// kernel runs the program of the first one on all of them.
+func TestCopiesAndOtherFramesLeaveTogether(t *testing.T) {
+	const flows, rounds, receivers = 8, 50, 4
+	p := newPath(t, true)
+	plane := p.open(t, XDP, tweaks{})
+	defer func() { check(t, plane.Close()) }()
+	p.fans(t, plane)
+	near := must(p.a.Device("eth0"))(t)
+	far := must(p.host.Device("left"))(t)
+	base := across4
+	base.Source, base.Local = addrPortAt(base.Source, 4000), addrPortAt(base.Local, 32000)
+	var all []*crowd
+	for i := range flows {
+		n := receivers
+		if i%2 == 0 {
+			n = 1
+		}
+		c := newCrowd(t, p, p.a, across4, i, n)
+		defer c.close()
+		check(t, plane.Install(c.flow))
+		c.ssrc = 0 // of all frames
+		all = append(all, c)
+	}
+	frame := testpkt.UDP(base.Source, base.Local, testpkt.RTP(0, 1, 1, 0, 100), testpkt.NoChecksum(),
+		testpkt.MAC([6]byte(far.HardwareAddr), [6]byte(near.HardwareAddr)))
+	var send func([]byte)
+	inside(t, p.a, func() { send = mixed(t, near.Index) })
+	got := make([]uint64, flows)
+	for range rounds {
+		inside(t, p.a, func() { send(frame) })
+		sum := uint64(0)
+		for end := time.Now().Add(10 * time.Second); sum%64 != 0 || sum == 0; time.Sleep(time.Millisecond) {
+			sum = 0
+			for _, c := range all {
+				sum += must(plane.Counters(c.flow.Local))(t).Packets
+			}
+			if time.Now().After(end) {
+				t.Fatalf("only %d packets have come", sum)
+			}
+		}
+		for i, c := range all {
+			now := must(plane.Counters(c.flow.Local))(t).Packets
+			for j := range c.in {
+				for n := range now - got[i] {
+					c.last[j] = 0
+					if err := c.read(j, 1, time.Now().Add(10*time.Second)); err != nil {
+						t.Fatalf("flow %d, receiver %d, packet %d: %v", i, j, n, err)
+					}
+				}
+			}
+			got[i] = now
+		}
+	}
+	for _, c := range all {
+		for j := range c.in {
+			if err := c.read(j, 1, time.Now()); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("one packet too many, or %v", err)
+			}
+		}
 	}
 }
 

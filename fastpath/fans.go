@@ -3,6 +3,9 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf"
 )
@@ -58,4 +61,32 @@ func (p *Plane) listReceivers(index uint32) error {
 		return fmt.Errorf("lists of receivers: %w", err)
 	}
 	return nil
+}
+
+// slotsOfCPU is FAN_SLOTS in bpf/ctx_fan_xdp.h.
+const slotsOfCPU = 64
+
+// fanSlots is how many packets may be on their way to several receivers: as many as in the map of a process before, or for all
+// CPUs that are online now.
+func fanSlots(have *ebpf.Map) uint32 {
+	if have != nil {
+		defer have.Close()
+		return have.MaxEntries() // it cannot be changed
+	}
+	cpus, err := onlineCPUs()
+	if err != nil {
+		cpus = ebpf.MustPossibleCPU()
+	}
+	return uint32(cpus) * slotsOfCPU
+}
+
+// onlineCPUs is one more than the highest number of a CPU.
+func onlineCPUs() (int, error) {
+	list, err := os.ReadFile("/sys/devices/system/cpu/online") // as in 0-3,6
+	if err != nil {
+		return 0, err
+	}
+	text := strings.TrimSpace(string(list))
+	last, err := strconv.Atoi(text[strings.LastIndexAny(text, ",-")+1:])
+	return last + 1, err
 }

@@ -22,6 +22,7 @@ type kernelWork struct {
 	many        bool                   // the table is full, and all of it in use
 	idle        bool                   // the table is full, and the first of it in use
 	change      func(f *fastpath.Flow) // of every flow
+	beside      func(f *fastpath.Flow) // of a flow more, without packets
 	copies      int                    // that reach the callee
 	longer      int                    // bytes that are added
 
@@ -48,6 +49,7 @@ func kernelWorks() []kernelWork {
 		{name: "xdp-table", title: "XDP, a few of many flows in use", mode: fastpath.XDP, idle: true, against: "floor", times: 1, limit: 2.6},
 		{name: "floor-many", title: "bare XDP redirect, as many callers", many: true},
 		{name: "xdp-many", title: "XDP, all of many flows in use", mode: fastpath.XDP, many: true, against: "floor-many", times: 1, limit: 2.6},
+		{name: "xdp-beside", title: "XDP, beside a flow to eight", mode: fastpath.XDP, beside: eight, against: "xdp", times: 1},
 		{name: "xdp-46", title: "XDP, IPv4 to IPv6", mode: fastpath.XDP, change: to6, longer: 20, against: "floor", times: 1, limit: 2.5},
 		{name: "tc", title: "tc", mode: fastpath.TC, against: "floor-tc", times: 1, limit: 1.7},
 		{name: "tc-46", title: "tc, IPv4 to IPv6", mode: fastpath.TC, change: to6, longer: 20, against: "floor-tc", times: 1},
@@ -141,7 +143,12 @@ func (l *line) install(k kernelWork, streams []stream) error {
 			return err
 		}
 	}
-	return nil
+	if k.beside == nil {
+		return nil
+	}
+	f := kernelWork{change: k.beside}.flow(streams[0])
+	f.Local = netip.AddrPortFrom(f.Local.Addr(), 9)
+	return l.plane.Install(f)
 }
 
 func (k kernelWork) flow(s stream) fastpath.Flow {
