@@ -21,42 +21,26 @@ static __always_inline void stats_exit(enum hook hook, enum reason reason)
 		exit->xdp_generic++;
 }
 
-// stats_late takes one loss back for a packet that came after all.
-static __always_inline void stats_late(struct source *source)
-{
-	__u32 lost = *(volatile __u32 *)&source->lost;
-
-	// Exact unless another CPU changes the count at this very moment; then the loss stays counted.
-	if (lost)
-		__sync_val_compare_and_swap(&source->lost, lost, lost - 1);
-}
+// All packets of a flow come by one queue and so to one CPU. Should two meet in one flow after all, a count may be wrong by
+// one, which is cheaper than locked operations for every packet.
 
 // stats_sequence follows the sequence numbers of an SSRC (RFC 3550, appendix A.3, reduced to gaps).
 static __always_inline void stats_sequence(struct source *source, const struct packet *pkt)
 {
-	__u64 next = (__u64)pkt->ssrc << 32 | (__u32)pkt->seq << 16 | 1;
+	__u16 gap = pkt->seq - (__u16)(source->last >> 16);
 
-	// SSRC and number live in one word, so that two CPUs that serve the same flow neither mix them nor count a gap
-	// twice. Losing four times in a row costs one step of the statistics.
-	for (int i = 0; i < 4; i++) {
-		__u64 last = *(volatile __u64 *)&source->last;
-		__u16 gap = pkt->seq - (__u16)(last >> 16);
-
-		if (gap == 0) {
-			__sync_fetch_and_add(&source->repeated, 1);
-			return;
-		}
-		if (gap > 0x7fff) {
-			__sync_fetch_and_add(&source->late, 1);
-			stats_late(source);
-			return;
-		}
-		if (__sync_val_compare_and_swap(&source->last, last, next) != last)
-			continue;
-		if (gap > 1)
-			__sync_fetch_and_add(&source->lost, gap - 1);
+	if (gap == 0) {
+		source->repeated++;
 		return;
 	}
+	if (gap > 0x7fff) {
+		source->late++;
+		if (source->lost)
+			source->lost--; // it came after all
+		return;
+	}
+	source->last = (__u64)pkt->ssrc << 32 | (__u32)pkt->seq << 16 | 1;
+	source->lost += gap - 1;
 }
 
 // stats_jitter estimates the interarrival jitter (RFC 3550, appendix A.8).
@@ -125,8 +109,6 @@ static __always_inline void stats_rtp(struct flow *flow, const struct packet *pk
 	__sync_fetch_and_add(&flow->untracked_bytes, bytes);
 	return;
 found:
-	// All packets of a flow come by one queue and so to one CPU. Should two meet here after all, a count may be lost, which
-	// is cheaper than two locked operations for every packet.
 	source->packets++;
 	source->bytes += bytes;
 	source->timestamp = pkt->timestamp;

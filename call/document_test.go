@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,24 @@ func differences(t *testing.T, name string, got, want reflect.Value) {
 		if a, b := fmt.Sprintf("%#v", got), fmt.Sprintf("%#v", want); a != b {
 			t.Errorf("%s: got %s, want %s", name, a, b)
 		}
+	}
+}
+
+func TestADocumentHoldsWhatACallHasBesideItsPlan(t *testing.T) {
+	// Not in it: serial, language, manager, mu, gone, timer and revived, which are of the process.
+	if n := reflect.TypeFor[Call]().NumField(); n != 18 {
+		t.Errorf("a call has %d fields, not 18: see to it that the document has the new ones, and mend the number", n)
+	}
+	m, plan := fullPlan(t)
+	c := newCall(m, "a call")
+	c.plan = plan
+	at := time.Now().UTC()
+	c.aliases, c.created, c.lastSignal, c.deleteAt = []string{"merged"}, at, at, at
+	c.converts, c.faxed, c.client, c.callback = true, true, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	doc := c.document()
+	if !slices.Equal(doc.Aliases, c.aliases) || doc.Created != at || doc.LastSignal != at || doc.DeleteAt != at || !doc.Converts || !doc.Faxed ||
+		doc.Client != c.client || doc.Callback != c.callback {
+		t.Errorf("the document has %+v", doc)
 	}
 }
 

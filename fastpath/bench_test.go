@@ -26,6 +26,8 @@ func BenchmarkRelay(b *testing.B) {
 		}
 		frame := testpkt.UDP(host, to, testpkt.RTP(0, 1, 0, 1, 160))
 		for _, h := range s.testHooks() {
+			info := must(h.program.Info())(b)
+			instructions := must(info.Instructions())(b)
 			b.Run(name+"/"+string(h.mode), func(b *testing.B) {
 				inside(b, s.host, func() {
 					code, perRun, err := h.program.Benchmark(frame, b.N, b.ResetTimer)
@@ -34,6 +36,7 @@ func BenchmarkRelay(b *testing.B) {
 						b.Fatalf("the last packet was %s", h.verdicts[code])
 					}
 					b.ReportMetric(float64(perRun.Nanoseconds()), "kernel-ns/op")
+					b.ReportMetric(float64(len(instructions)), "instructions")
 				})
 			})
 		}

@@ -62,11 +62,9 @@ type fullCase struct {
 	vlan    uint16 // of the frame that comes in
 	to      Target // of the frame that leaves
 	out     []byte // payload; nil: the frame stays as it is
-	outOpts []testpkt.Option
 	verdict verdict
 	reason  relayReason
-	counts  Counters // of the first flow
-	without []Mode
+	counts  Counters    // of the first flow
 	tcUp    relayReason // tc passes it up for this reason
 }
 
@@ -231,7 +229,7 @@ func (c fullCase) run(t *testing.T, s stage, h hook) {
 	if h.mode == TC && c.tcUp != 0 {
 		wantV, wantReason, counts = up, c.tcUp, Counters{}
 	} else if c.out != nil {
-		want = s.wanted(Flow{Target: c.to}, c.out, c.outOpts...)
+		want = s.wanted(Flow{Target: c.to}, c.out)
 	}
 	if v != wantV {
 		t.Errorf("%s: verdict: got %s, want %s", c.name, v, wantV)

@@ -55,7 +55,7 @@ func (p *Plane) loadPrograms(xdp, tc *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// loadFan brings the two programs into the kernel that send to several receivers by XDP (kernel 5.14).
+// loadFan brings the two programs into the kernel that send to several receivers, by XDP.
 func (p *Plane) loadFan(spec *ebpf.CollectionSpec) {
 	of := stageOf{XDP, relayStageSTAGE_FAN}
 	if p.xdpErr == nil {

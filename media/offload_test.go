@@ -21,6 +21,7 @@ type fakeKernel struct {
 	installed int
 	fail      error
 	unserved  string
+	deaf      bool // nothing is removed
 
 	ciphers  map[fastpath.Cipher]*fakeCipher
 	made     fastpath.Cipher // the last one
@@ -62,13 +63,19 @@ func (k *fakeKernel) Adopt(f fastpath.Flow) (c fastpath.Counters, adopted bool, 
 func (k *fakeKernel) Remove(local netip.AddrPort) (fastpath.Counters, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if _, ok := k.flows[local]; !ok {
+	if _, ok := k.flows[local]; !ok || k.deaf {
 		return fastpath.Counters{}, errors.New("no such flow")
 	}
 	c := k.counts[local]
 	delete(k.flows, local)
 	delete(k.counts, local)
 	return c, nil
+}
+
+func (k *fakeKernel) deafen(deaf bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.deaf = deaf
 }
 
 func (k *fakeKernel) Walk(fn func(netip.AddrPort, fastpath.Counters)) error {

@@ -16,9 +16,15 @@ import (
 func (r *rig) succeed(legs []*Leg, change func(c *Config)) (*rig, []*Leg) {
 	r.Helper()
 	states := r.States(legs)
-	r.offload.fast = nil // it dies and does not clean up
+	kernel, ok := r.offload.fast.(*fakeKernel)
+	if ok {
+		kernel.deafen(true) // it dies and does not clean up
+	}
 	if err := r.Plane.Close(); err != nil {
 		r.Fatal(err)
+	}
+	if ok {
+		kernel.deafen(false)
 	}
 	next := newRig(r.T, change)
 	opened := make(map[netip.AddrPort]*Leg)
@@ -50,10 +56,11 @@ func TestAFlowGoesOnInTheKernelWithItsCounts(t *testing.T) {
 	orphan := netip.MustParseAddrPort("127.0.0.1:9")
 	r.kernel.flows[orphan], r.kernel.counts[orphan] = fastpath.Flow{}, fastpath.Counters{}
 
-	r.offload.fast = nil
+	r.kernel.deafen(true) // a process that dies takes no flows with it
 	if err := r.Plane.Close(); err != nil {
 		t.Fatal(err)
 	}
+	r.kernel.deafen(false)
 	ticks := make(chan time.Time)
 	next := &offloadRig{kernel: r.kernel, ticks: ticks, alice: r.alice, bob: r.bob, as: r.as, bs: r.bs}
 	next.rig = newRig(t, func(c *Config) { c.FastPath, c.poll = r.kernel, ticks })

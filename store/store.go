@@ -23,7 +23,7 @@ import (
 const (
 	// DefaultDelay is how long a change of a call stays unwritten unless there are very many of them. Most calls change several times within it when they
 	// are set up, and those that end within it are never written.
-	DefaultDelay = 500 * time.Millisecond
+	DefaultDelay = 2 * time.Second
 	// DefaultRefresh is how old the counts and SRTP states in a document may be.
 	DefaultRefresh = 2 * time.Minute
 
