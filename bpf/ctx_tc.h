@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (MIT OR GPL-2.0-only)
-// The tc (ingress) body of what relay.h, full.h and fan.h ask of their hook.
+// The tc (ingress) body of what relay.h and full.h ask of their hook.
 #pragma once
 
 #include <linux/pkt_cls.h>
@@ -90,7 +90,7 @@ static __always_inline void ctx_leave(ctx_t *ctx)
 	ctx->tstamp = 0;
 }
 
-static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop)
+static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop, enum hook hook)
 {
 	ctx_leave(ctx);
 	return bpf_redirect(hop->ifindex, 0);

@@ -44,6 +44,15 @@ struct {
 	__uint(max_entries, 2 * STAGE_COUNT);
 } stages_xdp SEC(".maps");
 
+// Devices that copies leave by, and the program that every frame for them passes: see ctx_fan_xdp.h. Written by userspace when
+// XDP is attached to them.
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__type(key, __u32);
+	__uint(value_size, sizeof(struct bpf_devmap_val));
+	__uint(max_entries, 256);
+} egress SEC(".maps");
+
 // ctx_go_on ends in another program, and returns only if that is missing.
 static __always_inline void ctx_go_on(ctx_t *ctx, enum hook hook, enum stage stage)
 {
@@ -73,9 +82,14 @@ static __always_inline bool ctx_can_send(ctx_t *ctx, const struct hop *hop, enum
 	return hook == HOOK_XDP_GENERIC || hop->port & PORT_XMIT || ctx_tx(ctx, hop);
 }
 
-static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop)
+static __always_inline int ctx_send(ctx_t *ctx, const struct hop *hop, enum hook hook)
 {
-	return ctx_tx(ctx, hop) ? XDP_TX : bpf_redirect(hop->ifindex, 0);
+	if (ctx_tx(ctx, hop))
+		return XDP_TX;
+	if (hop->port & PORT_EGRESS && hook != HOOK_XDP_GENERIC &&
+	    bpf_redirect_map(&egress, hop->ifindex, 0) == XDP_REDIRECT) // else the device is a new one
+		return XDP_REDIRECT;
+	return bpf_redirect(hop->ifindex, 0);
 }
 
 #include "payload.h"

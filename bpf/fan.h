@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (MIT OR GPL-2.0-only)
-// One packet to several receivers of one IP version, by tc: it is rewritten for each and cloned for all but the last.
+// One packet to several receivers of one IP version: what tc and XDP have in common.
 #pragma once
 
 #include <bpf/bpf_helpers.h>
@@ -20,6 +20,12 @@ __noinline int fan_begin(struct work *w)
 	if (parse_is_rtcp(&w->pkt) != !!(flow->flags & FLOW_RTCP))
 		return REASON_RTCP;
 	w->left = flow->targets;
+	w->key = w->pkt.local;
+	w->seen[0].local = w->pkt.local;
+	w->seen[0].ssrc = w->pkt.ssrc;
+	w->seen[0].seq = w->pkt.seq;
+	w->seen[0].timestamp = w->pkt.timestamp;
+	w->flows = 1;
 	if (parse_is_rtcp(&w->pkt))
 		return REASON_RELAYED;
 	if (!relay_admitted(flow, w->pkt.mpt))
@@ -30,108 +36,42 @@ __noinline int fan_begin(struct work *w)
 	return reason;
 }
 
-// fan_ready tells whether the receiver of w->key can be sent to.
-__noinline int fan_ready(ctx_t *ctx, struct work *w)
+// fan_take is full_begin for a flow with several receivers.
+static __always_inline enum reason fan_take(ctx_t *ctx, struct work *w)
 {
-	struct target *target;
+	enum reason reason = full_begin(ctx, w);
+
+	return reason == REASON_RELAYED ? fan_begin(w) : reason;
+}
+
+// fan_refuse ends a packet that fan_take has a reason not to take.
+static __always_inline int fan_refuse(enum hook hook, enum reason reason)
+{
+	if (reason != REASON_FOREIGN_DROP)
+		return relay_up(hook, reason);
+	stats_exit(hook, reason);
+	return ctx_drop();
+}
+
+// fan_reach finds the receiver of w->key, and whether and how it can be sent to.
+static __always_inline enum reason fan_reach(ctx_t *ctx, struct work *w, struct target **target, struct hop *hop)
+{
+	struct target *found = work_target(&w->key);
 	enum reason reason;
 
-	if (!w)
-		return REASON_STAGE;
-	target = work_target(&w->key);
-	if (!target || target->ipv6 != w->pkt.ipv6)
+	if (!found || found->ipv6 != w->pkt.ipv6)
 		return REASON_TARGET;
-	__builtin_memset(&w->hop, 0, sizeof(w->hop));
-	reason = route(ctx, target, w->pkt.ip_len, w->now, &w->hop);
+	__builtin_memset(hop, 0, sizeof(*hop));
+	reason = route(ctx, found, w->pkt.ip_len, w->now, hop);
 	if (reason != REASON_RELAYED)
 		return reason;
-	return w->hop.port & PORT_LOCAL ? REASON_NO_ROUTE : REASON_RELAYED;
+	*target = found;
+	return hop->port & PORT_LOCAL ? REASON_NO_ROUTE : REASON_RELAYED;
 }
 
-// fan_send makes the packet that of the receiver of w->key, and sends a clone of it unless it is the last one. It returns a
-// verdict.
-__noinline int fan_send(ctx_t *ctx, struct work *w)
+// fan_silence fills the payload of a packet that is silenced.
+static __always_inline void fan_silence(ctx_t *ctx, struct work *w)
 {
-	struct target *target;
-
-	if (!w)
-		return TC_ACT_SHOT;
-	target = work_target(&w->key);
-	if (!target)
-		return TC_ACT_SHOT; // gone this very moment, with its flow
-	w->target = *target;
-	w->hop = target->hop;
-	// From the receiver before to this one. The first one comes after the packet as it was.
-	w->inner += csum_less(rewrite_rtp_sum(&w->shown));
-	if (!parse_is_rtcp(&w->pkt)) {
-		w->shown.ssrc = w->pkt.ssrc ^ target->ssrc;
-		w->shown.seq = w->pkt.seq + target->seq;
-		w->shown.timestamp = w->pkt.timestamp + target->timestamp;
-	}
-	w->sums.inner = csum_fold(w->inner + rewrite_rtp_sum(&w->shown));
-	w->sums.addrs_out = target->addrs_out;
-	w->sums.ports_out = target->ports_out;
-	if (ctx_write(ctx, w) != REASON_RELAYED)
-		return TC_ACT_SHOT;
-	w->sums.addrs_in = w->sums.addrs_out;
-	w->sums.ports_in = w->sums.ports_out;
-	w->inner = 0;
-	if (!w->left)
-		return bpf_redirect(w->hop.ifindex, 0);
-	bpf_clone_redirect(ctx, w->hop.ifindex, 0);
-	return TC_ACT_SHOT;
-}
-
-static __always_inline int fan(struct __sk_buff *ctx)
-{
-	struct work *w = work_begin();
-	int verdict = TC_ACT_SHOT;
-	enum reason reason;
-	__u32 n;
-
-	if (!w)
-		return relay_up(HOOK_TC, REASON_STAGE); // for the verifier
-	reason = full_begin(ctx, w);
-	if (reason == REASON_FOREIGN_DROP) {
-		stats_exit(HOOK_TC, reason);
-		return ctx_drop();
-	}
-	if (reason == REASON_RELAYED)
-		reason = fan_begin(w);
-	if (reason != REASON_RELAYED)
-		return relay_up(HOOK_TC, reason);
-	n = w->left;
-	w->key = w->pkt.local;
-	// Either all get it from here or all from userspace.
-	for (__u16 i = 1; i <= FLOW_RECEIVERS && i <= n && !w->change.blocked; i++) {
-		w->key.index = i;
-		reason = fan_ready(ctx, w);
-		if (reason != REASON_RELAYED)
-			return relay_up(HOOK_TC, reason);
-	}
-	w->seen[0].local = w->pkt.local;
-	w->seen[0].ssrc = w->pkt.ssrc;
-	w->seen[0].seq = w->pkt.seq;
-	w->seen[0].timestamp = w->pkt.timestamp;
-	w->flows = 1;
-	reason = full_content(ctx, w);
-	if (reason != REASON_RELAYED)
-		return relay_up(HOOK_TC, reason);
-	full_account(w);
-	if (w->change.blocked) {
-		stats_exit(HOOK_TC, REASON_BLOCKED);
-		return ctx_drop();
-	}
-	stats_exit(HOOK_TC, REASON_RELAYED);
-
 	if (w->change.octet)
 		payload_fill(ctx, w->off + sizeof(struct udphdr) + w->pkt.header, w->silence, w->change.octet);
-	w->shown = w->pkt;
-	ctx_leave(ctx);
-	for (__u16 i = 1; i <= FLOW_RECEIVERS && i <= n; i++) {
-		w->key.index = i;
-		w->left = n - i;
-		verdict = fan_send(ctx, w);
-	}
-	return verdict;
 }

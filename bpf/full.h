@@ -245,5 +245,5 @@ static __always_inline int full(ctx_t *ctx, enum hook hook)
 		return ctx_drop();
 	}
 	stats_exit(hook, REASON_RELAYED);
-	return ctx_send(ctx, &w->hop);
+	return ctx_send(ctx, &w->hop, hook);
 }

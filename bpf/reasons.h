@@ -43,5 +43,6 @@ enum reason {
 	REASON_SRTP_AUTH,      // the authentication tag is wrong; dropped
 	REASON_SRTP_REPLAY,    // received before, or too old to tell; dropped
 	REASON_SRTP_LOST,      // deciphered or enciphered, and then no memory or other keys; dropped
+	REASON_COPY,           // a copy that came too late to find its receiver; dropped
 	REASON_COUNT,
 };

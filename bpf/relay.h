@@ -121,5 +121,5 @@ static __always_inline int relay(ctx_t *ctx, enum hook hook)
 	else
 		stats_rtp(flow, &pkt, now);
 	stats_exit(hook, REASON_RELAYED);
-	return ctx_send(ctx, &hop);
+	return ctx_send(ctx, &hop, hook);
 }

@@ -7,7 +7,7 @@
 
 #include "ctx_tc.h"
 #include "ctx_full_tc.h"
-#include "fan.h"
+#include "ctx_fan_tc.h"
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 

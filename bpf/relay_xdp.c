@@ -7,6 +7,7 @@
 
 #include "ctx_xdp.h"
 #include "ctx_full_xdp.h"
+#include "ctx_fan_xdp.h"
 
 const struct tap *tap_type __attribute__((unused)); // or its layout would not be told to userspace
 
@@ -34,4 +35,16 @@ SEC("xdp")
 int full_xdp_generic(struct xdp_md *ctx)
 {
 	return full(ctx, HOOK_XDP_GENERIC);
+}
+
+SEC("xdp")
+int fan_xdp(struct xdp_md *ctx)
+{
+	return fan(ctx);
+}
+
+SEC("xdp/devmap")
+int fan_xdp_copy(struct xdp_md *ctx)
+{
+	return fan_copy(ctx);
 }

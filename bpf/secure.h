@@ -167,5 +167,5 @@ static __always_inline int secure(ctx_t *ctx, enum hook hook)
 	stats_rtp(flow, &w->pkt, w->now);
 	stats_out(flow, turn.len);
 	stats_exit(hook, REASON_RELAYED);
-	return ctx_send(ctx, &w->hop);
+	return ctx_send(ctx, &w->hop, hook);
 }

@@ -51,7 +51,7 @@ enum hook {
 // Programs that another one ends in, by tail call. XDP has each twice, the generic ones STAGE_COUNT later.
 enum stage {
 	STAGE_FULL,
-	STAGE_FAN, // tc alone
+	STAGE_FAN, // tc and native XDP
 	STAGE_SECURE,
 	STAGE_COUNT,
 };
@@ -68,6 +68,8 @@ enum port_flag {
 	PORT_XMIT = 1 << 0,  // sends frames redirected to it
 	PORT_TX = 1 << 1,    // sends back frames it received itself by XDP_TX
 	PORT_LOCAL = 1 << 2, // no device: the destination is this host
+	PORT_EGRESS = 1 << 3, // frames for it go through the map of that name
+	PORT_FAN = 1 << 4,    // all frames for it have been doing so for some time, so that copies may
 };
 
 // A network device, for XDP. A VLAN device is another one with a tag.
@@ -75,6 +77,12 @@ struct port {
 	enum port_flag flags;
 	__u32 ifindex; // of the device that has the frames
 	__u32 tag;     // to be put on: 1 << 16 | VLAN, in host order; 0: none
+};
+
+// A list of receivers that leave by one device.
+struct fan_key {
+	__u32 ifindex;
+	__u32 receivers;
 };
 
 // A tag that a device of this host is for.

@@ -36,7 +36,10 @@ struct work {
 	__u32 flows;         // of seen
 	__u32 off;           // of the UDP header
 	__u32 silence;       // length of the payload to be silenced
-	__u32 left;          // fan.h: receivers after this one
+	__u32 left;          // fan.h: receivers; tc: after this one
+	__u32 number;        // of a packet that XDP copies
+	__u32 sent;          // of these copies so far
+	struct fan_key egress; // where they go
 	__u64 now;
 	__u64 inner;         // see struct sums, not folded yet
 	struct endpoint key; // of a receiver

@@ -64,6 +64,7 @@ func (p *Plane) attachNative(mode Mode, devices []*device, why map[*device][]str
 			continue
 		}
 		d.Engine = XDP
+		p.prepareFan(d)
 		p.ports.attached(d.Index)
 	}
 	hint := p.takeHint

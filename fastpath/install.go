@@ -38,7 +38,15 @@ func (p *Plane) Install(f Flow) error {
 	if err := p.able(&f); err != nil {
 		return fmt.Errorf("flow %v: %w", f.Local, err)
 	}
+	p.fans(&f)
 	return p.put(&f)
+}
+
+// fans has XDP get ready for flows like f.
+func (p *Plane) fans(f *Flow) {
+	if len(f.More) > 0 && p.ports != nil {
+		p.ports.fan()
+	}
 }
 
 // put writes the receivers first, so that no packet meets a flow without them.

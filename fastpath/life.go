@@ -88,6 +88,7 @@ func (p *Plane) Adopt(f Flow) (c Counters, adopted bool, err error) {
 	f = f.plain()
 	if ok, _ := p.Serves(f.Local.Addr()); ok && p.adopted() && f.Validate() == nil {
 		if have, same := p.has(&f); same {
+			p.fans(&f)
 			return decodeCounters(&have), true, nil
 		}
 	}

@@ -251,6 +251,9 @@ func (p *Plane) load() error {
 		}
 		spec.Maps[relayMapTargets].MaxEntries = uint32(p.maxFlows)
 		spec.Maps[relayMapTaps].MaxEntries = tapRing
+		if slots := spec.Maps[relayMapFanSlots]; slots != nil {
+			slots.MaxEntries = fanSlots(p.pins.mapAt(relayMapFanSlots))
+		}
 	}
 	if err := xdp.LoadAndAssign(&p.maps, p.pins.options(xdp)); err != nil {
 		return fmt.Errorf("create maps: %w", err)

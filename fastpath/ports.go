@@ -43,6 +43,11 @@ type ports struct {
 	known map[uint32]relayPort
 	tags  map[relayVlan]uint32
 
+	fans    map[uint32]bool      // devices that copies of XDP may leave by
+	fanning bool                 // there are flows for them, or have been
+	since   map[uint32]time.Time // since when all frames for a device leave the way of copies
+	kick    chan struct{}        // refreshes before it is time
+
 	done     chan struct{}
 	stopOnce sync.Once
 	wg       sync.WaitGroup
@@ -52,7 +57,10 @@ func newPorts(h *netlink.Handle, table, vlans *ebpf.Map, log *slog.Logger) (*por
 	p := &ports{
 		handle: h, table: table, vlans: vlans, log: log, xdp: map[int]bool{},
 		known: contents[uint32, relayPort](table), tags: contents[relayVlan, uint32](vlans), // of a process before
-		done: make(chan struct{}),
+		fans: map[uint32]bool{}, since: map[uint32]time.Time{}, kick: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	for _, port := range p.known {
+		p.fanning = p.fanning || port.Flags&relayPortFlagPORT_EGRESS != 0
 	}
 	// The socket belongs to the network namespace of this thread, and so do the answers.
 	var err error
@@ -84,6 +92,7 @@ func (p *ports) watch() {
 			case <-p.done:
 				return
 			case <-tick.C:
+			case <-p.kick:
 			}
 			err := p.refresh()
 			if err != nil && !failed {
@@ -107,10 +116,12 @@ func (p *ports) attached(index int) { p.mu.Lock(); p.xdp[index] = true; p.mu.Unl
 func (p *ports) detached(index int) { p.mu.Lock(); delete(p.xdp, index); p.mu.Unlock() }
 
 // takes tells whether frames of XDP may leave by the device, as of the last refresh.
-func (p *ports) takes(index int) bool {
+func (p *ports) takes(index int) bool { return p.flags(index)&relayPortFlagPORT_XMIT != 0 }
+
+func (p *ports) flags(index int) relayPortFlag {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.known[uint32(index)].Flags&relayPortFlagPORT_XMIT != 0
+	return p.known[uint32(index)].Flags
 }
 
 // refresh asks the kernel and writes what has changed.
@@ -125,7 +136,7 @@ func (p *ports) refresh() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	flags := func(l netlink.Link) relayPortFlag {
+	able := func(l netlink.Link) relayPortFlag {
 		index := l.Attrs().Index
 		if p.family != 0 {
 			return portOfFeatures(features[uint32(index)], l.Type() == "veth")
@@ -142,13 +153,48 @@ func (p *ports) refresh() error {
 				tags[relayVlan{Ifindex: port.Ifindex, Tag: port.Tag}] = uint32(v.Index)
 			}
 		}
-		if port.Flags = flags(below); port.Flags != 0 {
+		if port.Flags = p.withFans(port.Ifindex, able(below)); port.Flags != 0 {
 			now[uint32(l.Attrs().Index)] = port
 		}
 	}
 	err = errors.Join(bring(p.table, p.known, now), bring(p.vlans, p.tags, tags))
 	p.known, p.tags = now, tags
+	for _, port := range now {
+		if _, have := p.since[port.Ifindex]; !have && port.Flags&relayPortFlagPORT_EGRESS != 0 && err == nil {
+			p.since[port.Ifindex] = time.Now()
+		}
+	}
 	return err
+}
+
+// fanSettle is how long the programs may remember a device as it was (ROUTE_AGE in bpf/route.h), and a margin.
+const fanSettle = time.Second + portsInterval/4
+
+// prepared tells that there are lists of receivers for a device.
+func (p *ports) prepared(index int) { p.mu.Lock(); p.fans[uint32(index)] = true; p.mu.Unlock() }
+
+// fan is called when there is a flow with several receivers: XDP copies packets some seconds later.
+func (p *ports) fan() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.fanning {
+		p.fanning = true
+		p.kick <- struct{}{}
+	}
+}
+
+// withFans adds to what a device can do that copies may leave by it. The kernel would run the program for copies on none of
+// the frames that it collects if the first of them did not come by the way of copies, so all others are sent there before.
+func (p *ports) withFans(index uint32, flags relayPortFlag) relayPortFlag {
+	if !p.fanning || !p.fans[index] || flags&relayPortFlagPORT_XMIT == 0 {
+		delete(p.since, index)
+		return flags
+	}
+	flags |= relayPortFlagPORT_EGRESS
+	if since, ok := p.since[index]; ok && time.Since(since) >= fanSettle {
+		flags |= relayPortFlagPORT_FAN
+	}
+	return flags
 }
 
 // vlanTag marks that there is a tag: VLAN 0 would be one, too. See struct port in bpf/types.h.

@@ -44,6 +44,7 @@ var exits = [relayReasonREASON_COUNT]struct{ name, meaning string }{
 	relayReasonREASON_TARGET:         {"target", "a receiver of the flow is missing"},
 	relayReasonREASON_HEADROOM:       {"headroom", "the device leaves no room for longer headers"},
 	relayReasonREASON_STRIP:          {"strip", "a header extension that cannot be taken out here"},
+	relayReasonREASON_COPY:           {"copy", "one of several copies that came too late to find its receiver; dropped"},
 	relayReasonREASON_ABANDONED:      {"abandoned", "no daemon has kept the flow alive for too long"},
 	relayReasonREASON_SRTP_KEYS:      {"srtp-keys", "the SRTP keys are not ready, or being taken out"},
 	relayReasonREASON_SRTP_STREAM:    {"srtp-stream", "an SSRC that the kernel does not follow under these SRTP keys"},

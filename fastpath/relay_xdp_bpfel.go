@@ -27,6 +27,18 @@ type relayExitCount struct {
 	XdpGeneric uint64
 }
 
+type relayFan struct {
+	_         structs.HostLayout
+	Work      relayWork
+	Receivers [32]relayTarget
+}
+
+type relayFanKey struct {
+	_         structs.HostLayout
+	Ifindex   uint32
+	Receivers uint32
+}
+
 type relayFlow struct {
 	_               structs.HostLayout
 	Action          relayFlowAction
@@ -104,9 +116,11 @@ type relayPort struct {
 type relayPortFlag uint32
 
 const (
-	relayPortFlagPORT_XMIT  relayPortFlag = 1
-	relayPortFlagPORT_TX    relayPortFlag = 2
-	relayPortFlagPORT_LOCAL relayPortFlag = 4
+	relayPortFlagPORT_XMIT   relayPortFlag = 1
+	relayPortFlagPORT_TX     relayPortFlag = 2
+	relayPortFlagPORT_LOCAL  relayPortFlag = 4
+	relayPortFlagPORT_EGRESS relayPortFlag = 8
+	relayPortFlagPORT_FAN    relayPortFlag = 16
 )
 
 type relayReason uint32
@@ -151,7 +165,8 @@ const (
 	relayReasonREASON_SRTP_AUTH      relayReason = 36
 	relayReasonREASON_SRTP_REPLAY    relayReason = 37
 	relayReasonREASON_SRTP_LOST      relayReason = 38
-	relayReasonREASON_COUNT          relayReason = 39
+	relayReasonREASON_COPY           relayReason = 39
+	relayReasonREASON_COUNT          relayReason = 40
 )
 
 type relaySource struct {
@@ -297,6 +312,9 @@ type relayWork struct {
 	Off     uint32
 	Silence uint32
 	Left    uint32
+	Number  uint32
+	Sent    uint32
+	Egress  relayFanKey
 	Now     uint64
 	Inner   uint64
 	Key     relayEndpoint
@@ -309,7 +327,11 @@ type relayWork struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	relayMapEgress           = "egress"
 	relayMapExits            = "exits"
+	relayMapFanNumbers       = "fan_numbers"
+	relayMapFanSlots         = "fan_slots"
+	relayMapFans             = "fans"
 	relayMapFlows            = "flows"
 	relayMapLife             = "life"
 	relayMapPorts            = "ports"
@@ -318,6 +340,8 @@ const (
 	relayMapTargets          = "targets"
 	relayMapVlans            = "vlans"
 	relayMapWorks            = "works"
+	relayProgFanXdp          = "fan_xdp"
+	relayProgFanXdpCopy      = "fan_xdp_copy"
 	relayProgFullXdp         = "full_xdp"
 	relayProgFullXdpGeneric  = "full_xdp_generic"
 	relayProgRelayXdp        = "relay_xdp"
@@ -367,6 +391,8 @@ type relaySpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayProgramSpecs struct {
+	FanXdp          *ebpf.ProgramSpec `ebpf:"fan_xdp"`
+	FanXdpCopy      *ebpf.ProgramSpec `ebpf:"fan_xdp_copy"`
 	FullXdp         *ebpf.ProgramSpec `ebpf:"full_xdp"`
 	FullXdpGeneric  *ebpf.ProgramSpec `ebpf:"full_xdp_generic"`
 	RelayXdp        *ebpf.ProgramSpec `ebpf:"relay_xdp"`
@@ -377,15 +403,19 @@ type relayProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type relayMapSpecs struct {
-	Exits     *ebpf.MapSpec `ebpf:"exits"`
-	Flows     *ebpf.MapSpec `ebpf:"flows"`
-	Life      *ebpf.MapSpec `ebpf:"life"`
-	Ports     *ebpf.MapSpec `ebpf:"ports"`
-	StagesXdp *ebpf.MapSpec `ebpf:"stages_xdp"`
-	Taps      *ebpf.MapSpec `ebpf:"taps"`
-	Targets   *ebpf.MapSpec `ebpf:"targets"`
-	Vlans     *ebpf.MapSpec `ebpf:"vlans"`
-	Works     *ebpf.MapSpec `ebpf:"works"`
+	Egress     *ebpf.MapSpec `ebpf:"egress"`
+	Exits      *ebpf.MapSpec `ebpf:"exits"`
+	FanNumbers *ebpf.MapSpec `ebpf:"fan_numbers"`
+	FanSlots   *ebpf.MapSpec `ebpf:"fan_slots"`
+	Fans       *ebpf.MapSpec `ebpf:"fans"`
+	Flows      *ebpf.MapSpec `ebpf:"flows"`
+	Life       *ebpf.MapSpec `ebpf:"life"`
+	Ports      *ebpf.MapSpec `ebpf:"ports"`
+	StagesXdp  *ebpf.MapSpec `ebpf:"stages_xdp"`
+	Taps       *ebpf.MapSpec `ebpf:"taps"`
+	Targets    *ebpf.MapSpec `ebpf:"targets"`
+	Vlans      *ebpf.MapSpec `ebpf:"vlans"`
+	Works      *ebpf.MapSpec `ebpf:"works"`
 }
 
 // relayVariableSpecs contains global variables before they are loaded into the kernel.
@@ -415,20 +445,28 @@ func (o *relayObjects) Close() error {
 //
 // It can be passed to loadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayMaps struct {
-	Exits     *ebpf.Map `ebpf:"exits"`
-	Flows     *ebpf.Map `ebpf:"flows"`
-	Life      *ebpf.Map `ebpf:"life"`
-	Ports     *ebpf.Map `ebpf:"ports"`
-	StagesXdp *ebpf.Map `ebpf:"stages_xdp"`
-	Taps      *ebpf.Map `ebpf:"taps"`
-	Targets   *ebpf.Map `ebpf:"targets"`
-	Vlans     *ebpf.Map `ebpf:"vlans"`
-	Works     *ebpf.Map `ebpf:"works"`
+	Egress     *ebpf.Map `ebpf:"egress"`
+	Exits      *ebpf.Map `ebpf:"exits"`
+	FanNumbers *ebpf.Map `ebpf:"fan_numbers"`
+	FanSlots   *ebpf.Map `ebpf:"fan_slots"`
+	Fans       *ebpf.Map `ebpf:"fans"`
+	Flows      *ebpf.Map `ebpf:"flows"`
+	Life       *ebpf.Map `ebpf:"life"`
+	Ports      *ebpf.Map `ebpf:"ports"`
+	StagesXdp  *ebpf.Map `ebpf:"stages_xdp"`
+	Taps       *ebpf.Map `ebpf:"taps"`
+	Targets    *ebpf.Map `ebpf:"targets"`
+	Vlans      *ebpf.Map `ebpf:"vlans"`
+	Works      *ebpf.Map `ebpf:"works"`
 }
 
 func (m *relayMaps) Close() error {
 	return _RelayClose(
+		m.Egress,
 		m.Exits,
+		m.FanNumbers,
+		m.FanSlots,
+		m.Fans,
 		m.Flows,
 		m.Life,
 		m.Ports,
@@ -451,6 +489,8 @@ type relayVariables struct {
 //
 // It can be passed to loadRelayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type relayPrograms struct {
+	FanXdp          *ebpf.Program `ebpf:"fan_xdp"`
+	FanXdpCopy      *ebpf.Program `ebpf:"fan_xdp_copy"`
 	FullXdp         *ebpf.Program `ebpf:"full_xdp"`
 	FullXdpGeneric  *ebpf.Program `ebpf:"full_xdp_generic"`
 	RelayXdp        *ebpf.Program `ebpf:"relay_xdp"`
@@ -459,6 +499,8 @@ type relayPrograms struct {
 
 func (p *relayPrograms) Close() error {
 	return _RelayClose(
+		p.FanXdp,
+		p.FanXdpCopy,
 		p.FullXdp,
 		p.FullXdpGeneric,
 		p.RelayXdp,

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	secureXDPMapCiphers           = "ciphers"
+	secureXDPMapEgress            = "egress"
 	secureXDPMapExits             = "exits"
 	secureXDPMapFlows             = "flows"
 	secureXDPMapLife              = "life"
@@ -82,6 +83,7 @@ type secureXDPProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type secureXDPMapSpecs struct {
 	Ciphers     *ebpf.MapSpec `ebpf:"ciphers"`
+	Egress      *ebpf.MapSpec `ebpf:"egress"`
 	Exits       *ebpf.MapSpec `ebpf:"exits"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
 	Life        *ebpf.MapSpec `ebpf:"life"`
@@ -121,6 +123,7 @@ func (o *secureXDPObjects) Close() error {
 // It can be passed to loadSecureXDPObjects or ebpf.CollectionSpec.LoadAndAssign.
 type secureXDPMaps struct {
 	Ciphers     *ebpf.Map `ebpf:"ciphers"`
+	Egress      *ebpf.Map `ebpf:"egress"`
 	Exits       *ebpf.Map `ebpf:"exits"`
 	Flows       *ebpf.Map `ebpf:"flows"`
 	Life        *ebpf.Map `ebpf:"life"`
@@ -136,6 +139,7 @@ type secureXDPMaps struct {
 func (m *secureXDPMaps) Close() error {
 	return _SecureXDPClose(
 		m.Ciphers,
+		m.Egress,
 		m.Exits,
 		m.Flows,
 		m.Life,

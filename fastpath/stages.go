@@ -48,18 +48,31 @@ func (p *Plane) loadPrograms(xdp, tc *ebpf.CollectionSpec) error {
 	p.loadStage(xdp, stageOf{XDP, relayStageSTAGE_FULL}, "full_xdp", p.maps.StagesXdp, 0, &p.xdp.FullXdp)
 	p.loadStage(xdp, stageOf{XDPGeneric, relayStageSTAGE_FULL}, "full_xdp_generic", p.maps.StagesXdp,
 		relayStageSTAGE_COUNT, &p.xdp.FullXdpGeneric)
+	p.loadFan(xdp)
 	p.loadStage(tc, stageOf{TC, relayStageSTAGE_FULL}, "full_tc", p.stagesTC, 0, &p.tc.FullTc)
 	p.loadStage(tc, stageOf{TC, relayStageSTAGE_FAN}, "fan_tc", p.stagesTC, 0, &p.tc.FanTc)
-	for _, hook := range []Mode{XDP, XDPGeneric} {
-		p.missing[stageOf{hook, relayStageSTAGE_FAN}] = errors.New("XDP does not clone packets")
-	}
+	p.missing[stageOf{XDPGeneric, relayStageSTAGE_FAN}] = errors.New("generic XDP does not clone packets")
 	return nil
+}
+
+// loadFan brings the two programs into the kernel that send to several receivers, by XDP.
+func (p *Plane) loadFan(spec *ebpf.CollectionSpec) {
+	of := stageOf{XDP, relayStageSTAGE_FAN}
+	if p.xdpErr == nil {
+		if p.xdp.FanXdpCopy, p.missing[of] = p.loadOne(spec, "fan_xdp_copy"); p.missing[of] != nil {
+			p.log.Info("tc copies what XDP could", "program", "fan_xdp_copy", "why", explain(p.missing[of]))
+			return
+		}
+		delete(p.missing, of)
+	}
+	p.loadStage(spec, of, "fan_xdp", p.maps.StagesXdp, 0, &p.xdp.FanXdp)
 }
 
 // shared has the programs of a file take the maps that are there.
 func (p *Plane) shared(spec *ebpf.CollectionSpec) *ebpf.CollectionOptions {
 	have := map[string]*ebpf.Map{
 		relayMapFlows: p.maps.Flows, relayMapTargets: p.maps.Targets, relayMapPorts: p.maps.Ports, relayMapVlans: p.maps.Vlans,
+		relayMapEgress: p.maps.Egress, relayMapFans: p.maps.Fans, relayMapFanSlots: p.maps.FanSlots, relayMapFanNumbers: p.maps.FanNumbers,
 		relayMapExits: p.maps.Exits, relayMapTaps: p.maps.Taps, relayMapWorks: p.maps.Works, relayMapLife: p.maps.Life, relayMapStagesXdp: p.maps.StagesXdp,
 	}
 	if p.ciphers.Ciphers != nil {
@@ -96,18 +109,25 @@ func (p *Plane) loadStage(spec *ebpf.CollectionSpec, of stageOf, name string, ta
 		p.missing[of] = errors.New("there is no program before it")
 		return
 	}
-	one := spec.Copy()
-	maps.DeleteFunc(one.Programs, func(other string, _ *ebpf.ProgramSpec) bool { return other != name })
-	loaded, err := ebpf.NewCollectionWithOptions(one, *p.shared(one))
-	if err == nil {
-		*to = loaded.DetachProgram(name)
-		loaded.Close()
+	var err error
+	if *to, err = p.loadOne(spec, name); err == nil {
 		err = table.Update(uint32(base+of.stage), *to, ebpf.UpdateAny)
 	}
 	if err != nil {
 		p.missing[of] = err
 		p.log.Info("some flows stay in userspace", "program", name, "why", explain(err))
 	}
+}
+
+func (p *Plane) loadOne(spec *ebpf.CollectionSpec, name string) (*ebpf.Program, error) {
+	one := spec.Copy()
+	maps.DeleteFunc(one.Programs, func(other string, _ *ebpf.ProgramSpec) bool { return other != name })
+	loaded, err := ebpf.NewCollectionWithOptions(one, *p.shared(one))
+	if err != nil {
+		return nil, err
+	}
+	defer loaded.Close()
+	return loaded.DetachProgram(name), nil
 }
 
 // able tells whether one of the hooks that serve the local address of f has the program it needs.
@@ -126,8 +146,10 @@ func (p *Plane) able(f *Flow) error {
 		switch err := p.missing[stageOf{hook, need}]; {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %s", hook, explain(err)))
-		case hook == TC && f.Strip:
+		case f.Strip && hook == TC:
 			errs = append(errs, errors.New("tc cannot take out header extensions"))
+		case f.Strip && len(f.More) > 0:
+			errs = append(errs, errors.New("header extensions are not taken out for several receivers"))
 		default:
 			return nil
 		}
@@ -156,7 +178,8 @@ func (p *Plane) hooksOf(local netip.Addr) []Mode {
 func (p *programs) close() error {
 	errs := []error{p.stagesTC.Close()}
 	for _, prog := range []*ebpf.Program{
-		p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.xdp.FullXdp, p.xdp.FullXdpGeneric, p.tc.RelayTc, p.tc.FullTc, p.tc.FanTc,
+		p.xdp.RelayXdp, p.xdp.RelayXdpGeneric, p.xdp.FullXdp, p.xdp.FullXdpGeneric, p.xdp.FanXdp, p.xdp.FanXdpCopy,
+		p.tc.RelayTc, p.tc.FullTc, p.tc.FanTc,
 	} {
 		errs = append(errs, prog.Close())
 	}

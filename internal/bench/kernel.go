@@ -22,6 +22,7 @@ type kernelWork struct {
 	many        bool                   // the table is full, and all of it in use
 	idle        bool                   // the table is full, and the first of it in use
 	change      func(f *fastpath.Flow) // of every flow
+	beside      func(f *fastpath.Flow) // of a flow more, without packets
 	copies      int                    // that reach the callee
 	longer      int                    // bytes that are added
 
@@ -48,11 +49,12 @@ func kernelWorks() []kernelWork {
 		{name: "xdp-table", title: "XDP, a few of many flows in use", mode: fastpath.XDP, idle: true, against: "floor", times: 1, limit: 2.6},
 		{name: "floor-many", title: "bare XDP redirect, as many callers", many: true},
 		{name: "xdp-many", title: "XDP, all of many flows in use", mode: fastpath.XDP, many: true, against: "floor-many", times: 1, limit: 2.6},
+		{name: "xdp-beside", title: "XDP, beside a flow to eight", mode: fastpath.XDP, beside: eight, against: "xdp", times: 1},
 		{name: "xdp-46", title: "XDP, IPv4 to IPv6", mode: fastpath.XDP, change: to6, longer: 20, against: "floor", times: 1, limit: 2.5},
 		{name: "tc", title: "tc", mode: fastpath.TC, against: "floor-tc", times: 1, limit: 1.7},
 		{name: "tc-46", title: "tc, IPv4 to IPv6", mode: fastpath.TC, change: to6, longer: 20, against: "floor-tc", times: 1},
 		{name: "tc-8", title: "tc, one to eight", mode: fastpath.TC, change: eight, copies: 8, against: "tc", times: 8, limit: 0.6},
-		{name: "xdp-8", title: "XDP with tc behind, one to eight", mode: fastpath.XDP, change: eight, copies: 8, against: "tc", times: 8, limit: 0.6},
+		{name: "xdp-8", title: "XDP, one to eight", mode: fastpath.XDP, change: eight, copies: 8, against: "tc", times: 8, limit: 0.6},
 	}
 }
 
@@ -108,7 +110,26 @@ func kernelLine(ctx context.Context, k kernelWork, active, flows int) (l *line, 
 	return l, err
 }
 
+// checkEngine tells whether the programs of the engine that is measured have relayed the packets of a run.
+func (l *line) checkEngine(s sample) error {
+	if l.plane == nil {
+		return nil
+	}
+	before := l.relayed
+	l.relayed = 0
+	for _, r := range l.plane.Reasons() {
+		if r.Hook == l.engine && r.Name == "relayed" {
+			l.relayed += r.Packets
+		}
+	}
+	if n := l.relayed - before; n < s.packets {
+		return fmt.Errorf("%s has relayed %d of %d packets", l.engine, n, s.packets)
+	}
+	return nil
+}
+
 func (l *line) install(k kernelWork, streams []stream) error {
+	l.engine = k.mode
 	if err := l.rig.proxy.Do(func() (err error) {
 		l.plane, err = fastpath.Open(fastpath.Config{
 			Mode: k.mode, Addrs: []netip.Addr{proxyToCaller, secondToCaller, proxyToCallee, proxyToCallee6},
@@ -122,7 +143,12 @@ func (l *line) install(k kernelWork, streams []stream) error {
 			return err
 		}
 	}
-	return nil
+	if k.beside == nil {
+		return nil
+	}
+	f := kernelWork{change: k.beside}.flow(streams[0])
+	f.Local = netip.AddrPortFrom(f.Local.Addr(), 9)
+	return l.plane.Install(f)
 }
 
 func (k kernelWork) flow(s stream) fastpath.Flow {

@@ -29,6 +29,8 @@ type line struct {
 	daemon  *daemon         // nil without a proxy
 	ends    *ends           // nil without a proxy
 	plane   *fastpath.Plane // where flows are installed without a proxy
+	engine  fastpath.Mode   // of plane that is measured
+	relayed uint64          // packets, by engine, so far
 }
 
 // newLine starts the subject, sets up calls and makes both ends of each known to the proxy.
@@ -167,7 +169,7 @@ func (l *line) checkPlane(s sample) error {
 	case l.subject.plane == userspace && share < userspaceShare:
 		return fmt.Errorf("the proxy used %.0f %% of the CPU: it does not relay the packets", 100*share)
 	}
-	return nil
+	return l.checkEngine(s)
 }
 
 func (l *line) cpuTime() (time.Duration, error) {

@@ -27,7 +27,7 @@ var (
 	calleeAddr6    = netip.MustParseAddr("fd88:2::2")
 )
 
-// window is the most packets a rig has under way. A veth ring holds 256; less leaves room in the socket buffers.
+// window is the most packets a rig has under way, copies and all. A veth ring holds 256; less leaves room in the socket buffers.
 const window = 128
 
 // rig is a caller, a proxy and a callee in a row, with the generator at the caller and the sink at the callee.
@@ -98,7 +98,7 @@ func (r *rig) load(streams []stream, s secured, callers []*party) error {
 	}
 	for name, value := range map[string]uint32{
 		rigVarCalls:       uint32(len(streams)),
-		rigVarWindow:      window,
+		rigVarWindow:      uint32(window / max(1, r.copies)),
 		rigVarCallerIndex: uint32(out.Index),
 		rigVarCalleeIndex: uint32(onward.Index),
 		rigVarPreparedLen: uint32(s.callerFrame()),
