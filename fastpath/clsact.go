@@ -26,7 +26,7 @@ func attachClsact(h *netlink.Handle, index int, prog *ebpf.Program) (attachment,
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return attachment{}, fmt.Errorf("add clsact: %w", err)
 	}
-	ours := err == nil
+	ours := err == nil || hasClsact(h, index) // of a dead process, which may have added it
 	filter := &netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
 			LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: clsactHandle, Priority: clsactPriority,
