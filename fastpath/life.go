@@ -42,8 +42,9 @@ func (h *heart) beat() error {
 	if err != nil {
 		return err
 	}
-	h.sign.DeadlineNs = uint64(now + h.after)
-	return h.life.Update(uint32(0), &h.sign, ebpf.UpdateAny)
+	sign := h.sign
+	sign.DeadlineNs = uint64(now + h.after)
+	return h.life.Update(uint32(0), &sign, ebpf.UpdateAny)
 }
 
 // start beats until stop. fail is called with the first error of a row of them.
