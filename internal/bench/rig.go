@@ -128,30 +128,27 @@ func (r *rig) load(streams []stream, s secured, callers []*party) error {
 	return err
 }
 
-// attach puts a program on a device and keeps it there until Close.
+// attach puts an XDP program on a device and keeps it there until Close.
 func (r *rig) attach(host *netrig.Host, device string, prog *ebpf.Program) error {
-	return host.Do(func() error {
-		dev, err := net.InterfaceByName(device)
-		if err != nil {
-			return err
-		}
-		l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: dev.Index, Flags: link.XDPDriverMode})
-		if err != nil {
-			return fmt.Errorf("attach to %s: %w", device, err)
-		}
-		r.links = append(r.links, l)
-		return nil
+	return r.attachBy(host, device, func(index int) (link.Link, error) {
+		return link.AttachXDP(link.XDPOptions{Program: prog, Interface: index, Flags: link.XDPDriverMode})
 	})
 }
 
 // attachTC is attach for the tc hook.
 func (r *rig) attachTC(host *netrig.Host, device string, prog *ebpf.Program) error {
+	return r.attachBy(host, device, func(index int) (link.Link, error) {
+		return link.AttachTCX(link.TCXOptions{Program: prog, Interface: index, Attach: ebpf.AttachTCXIngress})
+	})
+}
+
+func (r *rig) attachBy(host *netrig.Host, device string, attach func(index int) (link.Link, error)) error {
 	return host.Do(func() error {
 		dev, err := net.InterfaceByName(device)
 		if err != nil {
 			return err
 		}
-		l, err := link.AttachTCX(link.TCXOptions{Program: prog, Interface: dev.Index, Attach: ebpf.AttachTCXIngress})
+		l, err := attach(dev.Index)
 		if err != nil {
 			return fmt.Errorf("attach to %s: %w", device, err)
 		}
