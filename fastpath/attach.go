@@ -167,14 +167,15 @@ func (p *Plane) attachTC(d *device) error {
 
 // attachClsact replaces the filter of a dead process, at once unless its flows are in maps of another schema.
 func (p *Plane) attachClsact(d *device) error {
+	place := placeOnClsact(p.table, p.pins != nil)
 	attach := func() error {
-		a, err := attachClsact(p.netlink, d.Index, p.tc.RelayTc)
+		a, err := attachClsact(p.netlink, d.Index, place, p.tc.RelayTc)
 		if err == nil {
 			d.held = append(d.held, a)
 		}
 		return err
 	}
-	if p.pins != nil && len(p.pins.others) > 0 && hasClsact(p.netlink, d.Index) {
+	if p.pins != nil && len(p.pins.others) > 0 && hasClsact(p.netlink, d.Index, isAt(place)) {
 		p.pending = append(p.pending, attach)
 		return nil
 	}

@@ -296,13 +296,14 @@ func (p *pins) leave() error {
 	return p.lock.Close()
 }
 
-// removePins removes a directory with what is pinned in it. Links go first, so that no program outlasts its maps.
+// removePins removes a directory with what is pinned in it, and ends its flows: a filter on clsact has no pin, and may be out of
+// reach in another network namespace. Links go first, so that no program outlasts its maps.
 func removePins(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	var errs []error
+	errs := []error{endFlows(dir)}
 	for _, links := range []bool{true, false} {
 		for _, e := range entries {
 			if isLink(e.Name()) == links {
@@ -332,16 +333,37 @@ func netnsCookie() (uint64, error) {
 	return cookie, nil
 }
 
-// netnsOf reads whose devices a dead process served. The place is the same in all schemas.
-func netnsOf(dir string) (uint64, error) {
-	m, err := ebpf.LoadPinnedMap(filepath.Join(dir, relayMapLife), &ebpf.LoadPinOptions{ReadOnly: true})
+// netnsOf reads whose devices a dead process served.
+func netnsOf(dir string) (netns uint64, err error) {
+	err = atLife(dir, func(_ *ebpf.Map, value []byte) error {
+		netns = binary.NativeEndian.Uint64(value[8:])
+		return nil
+	})
+	return netns, err
+}
+
+// endFlows has a deadline passed. Where there is no sign of life there are no flows.
+func endFlows(dir string) error {
+	err := atLife(dir, func(m *ebpf.Map, value []byte) error {
+		binary.NativeEndian.PutUint64(value, 1)
+		return m.Put(uint32(0), value)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// atLife opens a sign of life: when the flows end, and the network namespace. Their places are the same in all schemas.
+func atLife(dir string, do func(m *ebpf.Map, value []byte) error) error {
+	m, err := ebpf.LoadPinnedMap(filepath.Join(dir, relayMapLife), nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer m.Close()
 	value, err := m.LookupBytes(uint32(0))
 	if err != nil || len(value) < 16 {
-		return 0, errors.Join(err, fmt.Errorf("%s is no sign of life", dir))
+		return errors.Join(err, fmt.Errorf("%s is no sign of life", dir))
 	}
-	return binary.NativeEndian.Uint64(value[8:]), nil
+	return do(m, value)
 }

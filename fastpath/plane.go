@@ -57,6 +57,7 @@ type Plane struct {
 	probes [3]atomic.Uint64 // packets of self-tests that were relayed, by hook
 
 	netns    uint64
+	table    int
 	pins     *pins // nil: nothing outlives the process
 	unpinned string
 	pending  []func() error // replaces programs of another schema
@@ -113,7 +114,7 @@ func open(cfg Config, t tweaks) (*Plane, error) {
 	if cfg.MaxFlows < 0 {
 		return nil, fmt.Errorf("%d flows: the number must be positive", cfg.MaxFlows)
 	}
-	p := &Plane{log: cfg.Log, maxFlows: cfg.MaxFlows, tweaks: t, addrs: cfg.Addrs, mode: cfg.Mode, noRoute: map[bool]error{}}
+	p := &Plane{log: cfg.Log, maxFlows: cfg.MaxFlows, tweaks: t, addrs: cfg.Addrs, mode: cfg.Mode, table: cfg.Table, noRoute: map[bool]error{}}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
