@@ -24,23 +24,32 @@ static __always_inline void stats_exit(enum hook hook, enum reason reason)
 // All packets of a flow come by one queue and so to one CPU. Should two meet in one flow after all, a count may be wrong by
 // one, which is cheaper than locked operations for every packet.
 
-// stats_sequence follows the sequence numbers of an SSRC (RFC 3550, appendix A.3, reduced to gaps).
+// stats_sequence follows the sequence numbers of an SSRC (RFC 3550, appendix A.3, reduced to gaps). A jump by more than a stream can
+// lose is no loss: the stream begins anew once a second packet follows it.
 static __always_inline void stats_sequence(struct source *source, const struct packet *pkt)
 {
 	__u16 gap = pkt->seq - (__u16)(source->last >> 16);
+	__u32 lost = source->lost;
 
 	if (gap == 0) {
 		source->repeated++;
 		return;
 	}
-	if (gap > 0x7fff) {
+	if (gap > 0xffff - FLOW_STEP + 1) {
 		source->late++;
-		if (source->lost)
-			source->lost--; // it came after all
+		if (lost)
+			source->lost = lost - 1; // it came after all
+		return;
+	}
+	if (gap < FLOW_STEP) {
+		source->lost = lost + gap - 1;
+	} else if (source->jump == (1 << 16 | pkt->seq)) {
+		source->jump = 0;
+	} else {
+		source->jump = 1 << 16 | (__u16)(pkt->seq + 1);
 		return;
 	}
 	source->last = (__u64)pkt->ssrc << 32 | (__u32)pkt->seq << 16 | 1;
-	source->lost += gap - 1;
 }
 
 // stats_jitter estimates the interarrival jitter (RFC 3550, appendix A.8).

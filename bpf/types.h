@@ -9,12 +9,13 @@
 #include <linux/types.h>
 
 // Goes up with every change of what the maps hold, so that a program never reads a flow of another meaning.
-#define FLOW_VERSION 2
+#define FLOW_VERSION 3
 
 #define FLOW_SOURCES 4   // SSRCs of a flow that are told apart
 #define FLOW_CLOCKS 8    // payload types of a flow whose clock rate is known
 #define FLOW_SILENCES 4  // payload types of a flow that silence can be made of
 #define FLOW_RECEIVERS 32
+#define FLOW_STEP 3000   // how far sequence numbers of a stream are apart at most, in both directions; as in package rtp
 #define FLOW_CHAIN 3     // flows that one packet may take one after the other
 
 // What is done with the packets of a flow. A program that does not know the action passes them up.
@@ -143,7 +144,7 @@ struct source {
 	__u32 lost;
 	__u32 late;
 	__u32 repeated;
-	__u32 zero2;
+	__u32 jump; // 1 << 16 | the sequence number that would follow the last jump; 0: there was none
 };
 
 struct flow {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-const flowVersion = 2 // FLOW_VERSION in bpf/types.h
+const flowVersion = 3 // FLOW_VERSION in bpf/types.h
 
 // encodeEndpoint gives the form of the maps: 16-byte address and port in network order.
 func encodeEndpoint(a netip.AddrPort) relayEndpoint {

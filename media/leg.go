@@ -42,8 +42,7 @@ type Leg struct {
 	stream    atomic.Pointer[stream] // of the last RTP packet at the socket; nil before it
 	roundTrip atomic.Int64           // between the peer and us, as RTCP has it last; 0: not known
 	reference reference
-	enlisted  atomic.Bool   // in the worker's calendar
-	resume    atomic.Uint64 // of the last packet the kernel accounted for, packed; taken over by the next packet
+	enlisted  atomic.Bool // in the worker's calendar
 
 	// The worker's own.
 	key        int32
@@ -257,14 +256,6 @@ func (l *Leg) destination(signalledDoes bool) (to *endpoint, settled bool) {
 }
 
 func (l *Leg) drop(why Drop) { l.count.drops[why].Add(1) }
-
-// Positions in an RTP stream are packed into one word so that both planes can hand them over without a lock.
-
-func packPosition(ssrc uint32, seq uint16) uint64 { return 1<<63 | uint64(ssrc)<<16 | uint64(seq) }
-
-func unpackPosition(v uint64) (ssrc uint32, seq uint16, ok bool) {
-	return uint32(v >> 16), uint16(v), v != 0
-}
 
 // lease is the hold of a pair of legs on its ports.
 type lease struct {

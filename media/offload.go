@@ -248,7 +248,7 @@ func (o *offloader) withdraw(l *Leg) {
 	k.credit(l, last)
 	k.withdrawn, k.live = k.withdrawn.Add(last), fastpath.Counters{}
 	if last.Packets > 0 {
-		l.resume.Store(packPosition(last.SSRC, last.Seq))
+		l.streams.left(&last)
 	}
 	k.installed, k.to = false, hearers{}
 	l.inKernel.Store(false)

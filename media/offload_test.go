@@ -109,6 +109,17 @@ func (k *fakeKernel) count(l *Leg, n uint64, seq uint16) {
 	k.counts[l.Local()] = c
 }
 
+// also has the kernel relay n packets of another SSRC.
+func (k *fakeKernel) also(l *Leg, n uint64, ssrc uint32, seq uint16) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := k.counts[l.Local()]
+	c.Packets, c.Bytes = c.Packets+n, c.Bytes+172*n
+	c.Out, c.OutBytes = c.Packets, c.Bytes
+	c.Sources[1] = fastpath.SourceCounters{Used: true, SSRC: ssrc, Seq: seq, Packets: n, Bytes: 172 * n, LastSeen: Now()}
+	k.counts[l.Local()] = c
+}
+
 // forget drops the flow, as when it expired in the kernel.
 func (k *fakeKernel) forget(l *Leg) {
 	k.mu.Lock()
@@ -355,6 +366,44 @@ func TestLossIsCountedAcrossThePlanes(t *testing.T) {
 	r.bob.wants(r.b, r.alice.rtp(r.a))
 	if st := r.a.Stats(); st.Lost != 2 {
 		t.Errorf("lost %d, want 2", st.Lost)
+	}
+}
+
+// TestAnEchoIsNoLoss has a peer send a stream of its own and one that it echoes: nothing is lost however often they change planes, as
+// long as the kernel has counted both.
+func TestAnEchoIsNoLoss(t *testing.T) {
+	r := newOffloadRig(t, nil)
+	r.talk(confirmations)
+	const echo = 0x0a0b0c0d
+	at := uint16(40000)
+	send := func(n int) {
+		for range n {
+			at++
+			r.alice.send(r.a, append([]byte{0x80, 0, byte(at >> 8), byte(at), 0, 0, 0, 0, echo >> 24, echo >> 16 & 0xff, echo >> 8 & 0xff, echo & 0xff}, 0))
+			r.bob.receive()
+			r.bob.wants(r.b, r.alice.rtp(r.a))
+		}
+	}
+	send(5)
+	for range 5 {
+		r.inKernel(r.a, r.b)
+		r.kernel.count(r.a, 100, r.alice.seq+100)
+		r.alice.seq += 100
+		at += 100
+		r.kernel.also(r.a, 100, echo, at)
+		r.as.UserspaceReason = "recording"
+		r.a.Apply(r.as)
+		send(5)
+		r.as.UserspaceReason = ""
+		r.a.Apply(r.as)
+	}
+	if st := r.a.Stats(); st.Lost != 0 {
+		t.Errorf("%d are lost", st.Lost)
+	}
+	for _, s := range r.a.Streams() {
+		if s.Lost != 0 {
+			t.Errorf("%d of stream %x are lost", s.Lost, s.SSRC)
+		}
 	}
 }
 

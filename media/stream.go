@@ -44,6 +44,8 @@ type stream struct {
 	units atomic.Uint64 // jitter in time stamp units<<32 | rate
 	shown atomic.Int32  // payloadType, for everybody
 
+	resume atomic.Uint32 // set when the kernel gives the stream back, for the next packet
+
 	extremes extremes
 
 	mu      sync.Mutex
@@ -163,8 +165,8 @@ func (w *worker) track(l *Leg, p *plan, s *stream, size int) {
 		s.stray.Add(1)
 		s.note(h.Timestamp, w.now)
 	} else {
-		if l.resume.Load() != 0 {
-			l.resumeLoss()
+		if s.resume.Load() != 0 {
+			s.resumeLoss(h.Sequence)
 		}
 		before := s.loss.Lost
 		s.loss.Update(h.SSRC, h.Sequence)
@@ -200,16 +202,37 @@ func (s *stream) note(timestamp uint32, now time.Duration) {
 	s.seen.Store(int64(now))
 }
 
-// resumeLoss goes on after the last packet that the kernel has accounted for.
-func (l *Leg) resumeLoss() {
-	ssrc, seq, ok := unpackPosition(l.resume.Swap(0))
-	if !ok {
-		return
+// What stream.resume says: nothing, or whether the kernel told the sequence number where it has stopped, in the low 16 bits.
+const (
+	resumeThere   = 1 << 16
+	resumeUnknown = 1 << 17
+)
+
+// left notes where the streams of a leg are when the kernel has given them back.
+func (s *streams) left(last *fastpath.Counters) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.list {
+		at := uint32(resumeUnknown) // nobody has followed it there, if it came at all
+		for i := range last.Sources {
+			if c := &last.Sources[i]; c.SSRC == one.ssrc && c.Packets > 0 {
+				at = resumeThere | uint32(c.Seq)
+			}
+		}
+		one.resume.Store(at)
 	}
-	if s := l.streams.get(ssrc); s != nil {
-		s.loss.Resume(ssrc, rtp.Extend(uint32(s.last.Load()>>32), seq))
-		s.jitter.Pause()
+}
+
+// resumeLoss goes on after the last packet that the kernel has accounted for, or with the one that has come.
+func (s *stream) resumeLoss(came uint16) {
+	at, highest := s.resume.Swap(0), uint32(s.last.Load()>>32)
+	switch {
+	case at&resumeThere != 0:
+		s.loss.Resume(s.ssrc, rtp.Extend(highest, uint16(at)))
+	case s.loss.Started:
+		s.loss.Resume(s.ssrc, rtp.Extend(highest, came))
 	}
+	s.jitter.Pause()
 }
 
 // credit accounts for what the kernel has relayed of one of the leg's streams between two readings of its counters.

@@ -2,6 +2,10 @@ package rtp
 
 import "time"
 
+// maxStep is how far sequence numbers of one stream are apart at most (MAX_DROPOUT of RFC 3550, appendix A.1). Unlike there it holds in
+// both directions: two streams of one SSRC, as a peer makes that echoes what it hears, would count as loss again and again otherwise.
+const maxStep = 3000
+
 // Loss follows the sequence numbers of one stream. Its arithmetic is that of the kernel plane, so that a stream can change
 // planes without a jump in its figures. The zero value has seen nothing.
 type Loss struct {
@@ -9,10 +13,13 @@ type Loss struct {
 	Highest uint32 // sequence number so far, extended by the times it wrapped around (RFC 3550, section 6.4.1)
 	Started bool   // a packet was seen
 	Lost    uint64 // packets missing: gaps, less late arrivals
+
+	jumped bool
+	next   uint16 // that would follow the last jump
 }
 
 // Update takes the next packet into account: a step ahead by d adds d-1 to Lost, an older packet takes one back, and a new
-// SSRC starts anew without adding to Lost.
+// SSRC starts anew without adding to Lost. So does a jump by more than a stream can lose, once a second packet follows it.
 func (l *Loss) Update(ssrc uint32, seq uint16) {
 	if !l.Started || ssrc != l.SSRC {
 		l.Resume(ssrc, uint32(seq))
@@ -20,17 +27,23 @@ func (l *Loss) Update(ssrc uint32, seq uint16) {
 	}
 	switch d := seq - uint16(l.Highest); {
 	case d == 0: // a duplicate
-	case d <= 0x7fff:
+	case d < maxStep:
 		l.Lost += uint64(d - 1)
 		l.Highest += uint32(d)
-	case l.Lost > 0:
-		l.Lost--
+	case -d < maxStep:
+		if l.Lost > 0 {
+			l.Lost--
+		}
+	case l.jumped && seq == l.next:
+		l.Resume(ssrc, uint32(seq))
+	default:
+		l.jumped, l.next = true, seq+1
 	}
 }
 
 // Resume goes on after the packet of the extended sequence number given, which somebody else has accounted for.
 func (l *Loss) Resume(ssrc, highest uint32) {
-	l.SSRC, l.Highest, l.Started = ssrc, highest, true
+	l.SSRC, l.Highest, l.Started, l.jumped = ssrc, highest, true, false
 }
 
 // Extend returns the extended sequence number of a packet that is not far from highest.

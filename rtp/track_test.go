@@ -25,6 +25,11 @@ func TestLoss(t *testing.T) {
 		{"a late arrival from before the wrap", []step{{1, 0xfffe}, {1, 0}, {1, 0xffff}}, 0},
 		{"an old packet without loss is no debt", []step{{1, 10}, {1, 5}, {1, 12}}, 1},
 		{"a new SSRC starts anew", []step{{1, 10}, {2, 1000}, {2, 1001}}, 0},
+		{"a jump begins anew with its second packet", []step{{1, 10}, {1, 20000}, {1, 20001}, {1, 20003}}, 1},
+		{"a jump back does, too", []step{{1, 20000}, {1, 10}, {1, 11}, {1, 13}}, 1},
+		{"a single packet from elsewhere is left out", []step{{1, 10}, {1, 20000}, {1, 11}, {1, 12}}, 0},
+		{"another one later, too", []step{{1, 10}, {1, 20000}, {1, 11}, {1, 30000}, {1, 12}}, 0},
+		{"the longest gap", []step{{1, 0}, {1, 2999}}, 2998},
 		{"loss survives a new SSRC", []step{{1, 10}, {1, 13}, {2, 1000}}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -36,6 +41,21 @@ func TestLoss(t *testing.T) {
 				t.Errorf("lost %d, want %d", l.Lost, c.want)
 			}
 		})
+	}
+}
+
+// TestTwoStreamsOfOneSSRCLoseNothing is what comes from a peer that sends and echoes: two streams that use the same SSRC.
+func TestTwoStreamsOfOneSSRCLoseNothing(t *testing.T) {
+	for _, apart := range []uint16{1, 7, 150, 2999, 3000, 3001, 20000, 0x7fff, 0x8000, 0x8001, 50000} {
+		var l Loss
+		for i := range uint16(10000) {
+			l.Update(1, i)
+			l.Update(1, i+apart)
+		}
+		// What is between them may count once, and no more.
+		if l.Lost > uint64(min(apart, maxStep)) {
+			t.Errorf("%d apart: %d lost", apart, l.Lost)
+		}
 	}
 }
 
