@@ -30,6 +30,7 @@ const serveEnv = "WEIR_TEST_SERVE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(serveEnv) != "" {
+		go sufferFaults()
 		main()
 		return
 	}
@@ -46,6 +47,7 @@ type scene struct {
 	dir, bpffs        string
 	options           []string
 	ngAddr            string
+	ownMounts         bool // the daemon has a mount namespace of its own
 
 	daemon *exec.Cmd
 	log    *os.File
@@ -92,6 +94,9 @@ func (s *scene) start(more ...string) {
 	s.daemon = exec.Command(value(os.Executable())(s.T), args...)
 	s.daemon.Env = append(os.Environ(), serveEnv+"=1")
 	s.daemon.Stdout, s.daemon.Stderr = s.log, s.log
+	if s.ownMounts {
+		s.daemon.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	}
 	must(s.T, s.host.Start(s.daemon))
 	if s.ng == nil {
 		must(s.T, s.host.Do(func() (err error) {

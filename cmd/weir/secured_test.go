@@ -89,6 +89,20 @@ func (k *testKeys) line() string {
 	return "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + k.own
 }
 
+// connectSecured sets up n calls from SRTP to RTP.
+func (s *scene) connectSecured(n int) []*testCall {
+	s.Helper()
+	calls := make([]*testCall, n)
+	for i := range calls {
+		c := s.newCall(1000 + i)
+		must(s.T, c.caller.keys.renew(byte(i), 0, c.caller.ssrc))
+		s.agree(c)
+		must(s.T, c.caller.keys.take(c.reply, 0, c.callee.ssrc))
+		calls[i] = c
+	}
+	return calls
+}
+
 // ciphers are the numbers of those in the kernel.
 func (s *scene) ciphers() (ids []uint32) {
 	s.Helper()
@@ -125,14 +139,9 @@ func TestSecuredCallsGoOnOverAKill(t *testing.T) {
 			if st := s.status().SRTP; !st.Kernel {
 				t.Skip(st.Reason)
 			}
-			calls := make([]*testCall, 10)
-			for i := range calls {
-				call := s.newCall(i)
+			calls := s.connectSecured(10)
+			for _, call := range calls {
 				call.caller.first, call.callee.first = c.first, c.first
-				must(t, call.caller.keys.renew(byte(i), 0, call.caller.ssrc))
-				s.agree(call)
-				must(t, call.caller.keys.take(call.reply, 0, call.callee.ssrc))
-				calls[i] = call
 			}
 			traffic := s.talk(calls)
 			s.inKernel(calls)
