@@ -53,7 +53,7 @@ func attachClsact(h *netlink.Handle, index int, place uint32, prog *ebpf.Program
 		}
 		return attachment{}, err
 	}
-	holds := func() bool { return hasClsact(h, index, isAt(place)) }
+	holds := func() (bool, error) { return hasClsact(h, index, isAt(place)), nil }
 	return attachment{leave: func() error { return nil }, kind: "clsact", holds: holds, detach: func() error {
 		err := h.FilterDel(filter)
 		if ours && clsactEmpty(h, index) {

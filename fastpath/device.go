@@ -24,12 +24,12 @@ type attachment struct {
 	detach func() error
 	leave  func() error // gives back what the process has of it
 	kind   string
-	holds  func() bool // it is still there
+	holds  func() (bool, error) // it is still there
 }
 
 // attached is that by a link.
 func attached(l link.Link, kind string, index int) attachment {
-	return attachment{leave: l.Close, kind: kind, holds: func() bool { return holds(l, index) }, detach: func() error {
+	return attachment{leave: l.Close, kind: kind, holds: func() (bool, error) { return holds(l, index) }, detach: func() error {
 		_ = l.Unpin() // if it is pinned
 		// Closing a link that was pinned may come before its last reference goes.
 		if err := l.Detach(); err != nil && !errors.Is(err, link.ErrNotSupported) {
@@ -55,14 +55,14 @@ func (d *device) detach() error {
 	return errors.Join(errs...)
 }
 
-// lost names a program that somebody has taken off, or "".
-func (d *device) lost() string {
+// lost names a program that somebody has taken off, or "". With an error, the kernel does not tell whether it is there.
+func (d *device) lost() (kind string, err error) {
 	for _, a := range d.held {
-		if !a.holds() {
-			return a.kind
+		if there, err := a.holds(); !there {
+			return a.kind, err
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // leave forgets the attachments without ending them.

@@ -237,8 +237,12 @@ func (p *Plane) follow(news bool) {
 		old := p.devices[j]
 		old.Name, old.Addrs, old.link = d.Name, d.Addrs, d.link
 		now[i] = old
-		if lost := old.lost(); lost != "" {
-			p.log.Warn("a program of the kernel plane was taken off", "device", old.Name, "program", lost)
+		if lost, err := old.lost(); lost != "" {
+			if err != nil { // as when rights are gone: nobody could change its flows
+				p.log.Warn("a program of the kernel plane cannot be looked after, and is taken off", "device", old.Name, "program", lost, "err", err)
+			} else {
+				p.log.Warn("a program of the kernel plane was taken off", "device", old.Name, "program", lost)
+			}
 			p.unhold(old)
 			attach = append(attach, old)
 		} else if old.blocked && !foreign(old.link) || news && old.Engine == None {

@@ -197,7 +197,7 @@ func (p *pins) linkAt(kind string, index int) (l link.Link, current bool) {
 		if err != nil {
 			continue
 		}
-		if holds(l, index) {
+		if there, err := holds(l, index); there && err == nil {
 			return l, i == 0
 		}
 		_, _ = l.Unpin(), l.Close() // the device has gone, or somebody has detached it
@@ -208,18 +208,18 @@ func (p *pins) linkAt(kind string, index int) (l link.Link, current bool) {
 func pinName(kind string, index int) string { return kind + "-" + strconv.Itoa(index) }
 
 // holds tells whether a link is attached to a device.
-func holds(l link.Link, index int) bool {
+func holds(l link.Link, index int) (bool, error) {
 	info, err := l.Info()
 	if err != nil {
-		return false
+		return false, err
 	}
 	if x := info.XDP(); x != nil {
-		return int(x.Ifindex) == index
+		return int(x.Ifindex) == index, nil
 	}
 	if t := info.TCX(); t != nil {
-		return int(t.Ifindex) == index
+		return int(t.Ifindex) == index, nil
 	}
-	return false
+	return false, nil
 }
 
 // pin keeps a link. Without a place it does nothing.

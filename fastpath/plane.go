@@ -81,6 +81,7 @@ type Plane struct {
 	changed   atomic.Pointer[func()]
 
 	noRoute map[bool]error // by "is IPv4": why routes cannot be looked up
+	unread  atomic.Bool    // the exit counters could not be read, which is said once
 
 	batches sync.Pool // of *batch
 	lookups sync.Pool // of *cipherLookup

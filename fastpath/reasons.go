@@ -76,7 +76,9 @@ func (p *Plane) Reasons() []ReasonCount {
 	var cpus []relayExitCount
 	for number, exit := range exits {
 		if err := p.maps.Exits.Lookup(relayReason(number), &cpus); err != nil {
-			p.log.Error("exit counters of the kernel plane cannot be read", "err", err)
+			if !p.unread.Swap(true) {
+				p.log.Error("exit counters of the kernel plane cannot be read", "err", err)
+			}
 			return nil
 		}
 		for _, hook := range hooks {
@@ -90,6 +92,7 @@ func (p *Plane) Reasons() []ReasonCount {
 			rows = append(rows, row)
 		}
 	}
+	p.unread.Store(false)
 	return rows
 }
 

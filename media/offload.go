@@ -59,10 +59,11 @@ type offloader struct {
 	stop     chan struct{}
 	done     sync.WaitGroup
 
-	walk atomic.Uint64 // number of the poll under way or the last one
-	seen []sighting    // reused by poll
-	mu   sync.Mutex
-	legs map[*Leg]struct{} // that have a flow in the kernel
+	walk   atomic.Uint64 // number of the poll under way or the last one
+	seen   []sighting    // reused by poll
+	unread bool          // the last poll failed, which is said once
+	mu     sync.Mutex
+	legs   map[*Leg]struct{} // that have a flow in the kernel
 }
 
 func newOffloader(p *Plane, fast FastPath) *offloader {
@@ -290,11 +291,13 @@ func (o *offloader) poll() {
 	if err := o.fast.Walk(func(local netip.AddrPort, c fastpath.Counters) {
 		o.seen = append(o.seen, sighting{local, c})
 	}); err != nil {
-		if ok, more := o.plane.limits.ban.allow(o.plane.now()); ok {
-			o.plane.log.Warn("the kernel's counters cannot be read", "err", err, "unlogged", more)
+		if !o.unread {
+			o.plane.log.Warn("the kernel's counters cannot be read", "err", err)
 		}
+		o.unread = true
 		return
 	}
+	o.unread = false
 	for i := range o.seen {
 		if l := o.plane.leg(o.seen[i].local); l != nil {
 			l.kernel.merge(l, o.seen[i].counters, walk)
