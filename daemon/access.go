@@ -71,6 +71,10 @@ func (d *Daemon) pages() map[string]http.Handler {
 			say(w, http.StatusOK, "application/json", d.jsonStatistics())
 		}),
 		"GET /healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if d.stuck() {
+				say(w, http.StatusServiceUnavailable, "text/plain", "requests are stuck\n")
+				return
+			}
 			say(w, http.StatusOK, "text/plain", "ok\n")
 		}),
 		"GET /readyz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

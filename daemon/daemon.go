@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/weir-media/weir/call"
@@ -56,6 +55,8 @@ type Daemon struct {
 	tuner *tuner
 	load  load
 
+	passed atomic.Int64  // when requests last got through, in nanoseconds since 1970; 0: nobody has looked yet
+	untold atomic.Bool   // the service manager could not be told something, which the log says
 	ending atomic.Bool   // it drains, and ends then
 	end    chan struct{} // closed when Run is to end
 	finish func()        // closes it
@@ -299,9 +300,10 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if d.cli != nil {
 		group.Go(func() error { return d.cli.Serve(ctx) })
 	}
-	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
+	d.tellReady()
+	group.Go(func() error { d.watch(ctx); return nil })
 	err = group.Wait()
-	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
+	d.tellStopping(0)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

@@ -41,7 +41,9 @@ func (d *Daemon) End() {
 		d.finish()
 		return
 	}
-	d.Drain(seconds(d.opts.DrainDeadline), false)
+	limit := seconds(d.opts.DrainDeadline)
+	d.Drain(limit, false)
+	d.tellStopping(limit)
 }
 
 // draining returns how far a drain is.

@@ -80,6 +80,8 @@ func sameInterface(a, b interfaceSpec) bool {
 func (d *Daemon) Reload() (cli.Reloaded, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
+	d.tellReloading()
+	defer d.tellReady()
 	before := d.opts
 	if d.reloaded != nil {
 		before = d.reloaded

@@ -117,6 +117,13 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	}
 }
 
+// Pass goes through what every request has to get through, the replies by cookie and the table of calls, and returns when it has. It
+// changes and counts nothing. While something holds up all requests, or those of a part of the calls, it does not return.
+func (d *Dispatcher) Pass() {
+	d.cache.Expire()
+	d.calls.List(0)
+}
+
 // Datagram is Client.Datagram for clients without an address.
 func (d *Dispatcher) Datagram(ctx context.Context, datagram []byte) []byte {
 	return d.From(netip.Addr{}).Datagram(ctx, datagram)
