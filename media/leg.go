@@ -81,6 +81,7 @@ type counters struct {
 	// DTLS handshakes that found keys, and that did not.
 	handshakes, failed atomic.Uint64
 	stray              atomic.Uint64 // RTP packets that reached userspace while the flow was in the kernel
+	sentUp             atomic.Uint64 // of those, the ones that the kernel was told to leave to it
 	lost               atomic.Uint64
 	last               atomic.Int64 // when the last packet came that is not RTP
 	drops              [dropCount]atomic.Uint64
@@ -141,6 +142,7 @@ func (l *Leg) Apply(s Settings) {
 	}
 	old := l.plan.Load()
 	p := newPlan(s, l.local, old, l.plane.now())
+	p.events = s.track(old, l.plane.now)
 	if s.Signalled.IsValid() && p.signalled == nil && !s.Signalled.Addr().IsUnspecified() && s.Signalled.Port() != 0 {
 		l.plane.log.Warn("signalled address is of another family than the leg: it cannot be sent to",
 			"local", l.local, "signalled", s.Signalled)
@@ -203,6 +205,7 @@ func (l *Leg) Close() {
 	}
 	l.plane.offload.changed(l)
 	if p := l.plan.Load(); p != nil {
+		p.events.end()
 		l.leave(p)
 	}
 	l.worker.do(func() { l.worker.release(l) })

@@ -86,7 +86,13 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 	if len(p.Taps.Received) > 0 {
 		w.tapReceived(l, p, class, data, from)
 	}
+	if p.events != nil && class == rtp.RTP {
+		w.hear(l, p, data, from)
+	}
 	if class == rtp.RTCP && !p.Sealed {
+		if len(p.Taps.Reports) > 0 {
+			w.tap(p.Taps.Reports, TapPacket{Data: data, At: w.now, From: from, To: came.local, RTCP: true})
+		}
 		w.read(l.forRTP(), p, data)
 		if p.ReportBy != nil {
 			if data = w.consume(data); len(data) == 0 {

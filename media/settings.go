@@ -123,6 +123,10 @@ type Settings struct {
 	// Those of the peer are then read and go no further, but for feedback, BYE and APP. Nil: RTCP is relayed. Both legs of
 	// a pair have it.
 	ReportBy *Leg
+	// Events are the payload types of telephone events with their clock rates, and Listener is told of each that the peer sends;
+	// nil: nobody is. It is told of those that Treatment blocks, too.
+	Events   []ClockRate
+	Listener EventListener
 	// Taps get copies of what passes.
 	Taps Taps
 	// PacketTime is how long packets of audio shall be for the hearers, where that can be had without decoding (see divisible); 0: as they
@@ -170,6 +174,8 @@ type plan struct {
 	audience                // of a leg that is not shared
 	medias    []audience    // of one that is, in the order of Bundle
 	everyone  *audience     // all of them, none of whom would get the same RTCP twice
+	events    *eventTrack   // nil: nobody wants to know
+	eventSet  PayloadTypes
 }
 
 // audience is who hears the packets of a media, and what is done to them on the way.
@@ -191,7 +197,7 @@ func newPlan(s Settings, local netip.AddrPort, before *plan, now time.Duration) 
 	s.Signalled = netip.AddrPortFrom(s.Signalled.Addr().Unmap(), s.Signalled.Port())
 	s.Near = s.Near.Unmap()
 	s.keepShifts(before)
-	p := &plan{Settings: s, began: now, audience: newAudience(s.Sinks, s.Treatment)}
+	p := &plan{Settings: s, began: now, audience: newAudience(s.Sinks, s.Treatment), eventSet: s.eventTypes()}
 	p.everyone = &p.audience
 	if s.Bundle != nil {
 		p.gather()

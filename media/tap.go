@@ -17,6 +17,7 @@ type Tap interface {
 type Taps struct {
 	Received []Tap // of what the peer sends, as it came; in clear if there are keys
 	Sent     []Tap // of what the peer is sent, after all that is done to it, but in clear
+	Reports  []Tap // of the RTCP that the peer sends, as far as it can be read here. It costs a flow nothing
 }
 
 // TapPacket is a datagram as a tap sees it.

@@ -13,14 +13,24 @@ func (p *Plane) tapped(pkt fastpath.TappedPacket) {
 	if l == nil {
 		return
 	}
-	class := rtp.Classify(pkt.Data)
-	if plan := l.plan.Load(); plan != nil && len(plan.Taps.Received) > 0 {
+	plan, class := l.plan.Load(), rtp.Classify(pkt.Data)
+	if plan == nil {
+		return
+	}
+	if len(plan.Taps.Received) > 0 {
 		give(plan.Taps.Received, &TapPacket{
 			Data: pkt.Data, At: pkt.When, From: pkt.Source, To: pkt.Local, RTCP: class == rtp.RTCP || plan.Kind == RTCP,
 		})
 	}
-	if class != rtp.RTCP || rtp.CheckRTCP(pkt.Data) != nil {
+	var h rtp.Header
+	if class == rtp.RTP && plan.events != nil && h.Parse(pkt.Data) == nil {
+		plan.hear(&h, pkt.Data, pkt.Source, pkt.When)
+	}
+	if class != rtp.RTCP || plan.Sealed || plan.Secure || rtp.CheckRTCP(pkt.Data) != nil {
 		return
+	}
+	if len(plan.Taps.Reports) > 0 {
+		give(plan.Taps.Reports, &TapPacket{Data: pkt.Data, At: pkt.When, From: pkt.Source, To: pkt.Local, RTCP: true})
 	}
 	data := bytes.Clone(pkt.Data)
 	l.worker.do(func() {

@@ -64,6 +64,9 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 			f.ToRTCP, to.rtcp = t, []*Leg{rtcp}
 		}
 	}
+	if p.events != nil && !f.RTCP {
+		p.tapEvents(&f, to.turning != (turning{}))
+	}
 	if k.banned.label == whyInstall && k.epoch == p.Epoch && f.Same(&k.refused) {
 		return f, to, k.banned
 	}
