@@ -21,6 +21,9 @@ func (d *draft) apply() {
 			of, both = m, p.shared(party, index, m)
 		}
 		s := p.settings(both, party, m, c, rtcp, recrypted[Ref{party.ID, index}])
+		if d.call.foreign {
+			s.ReportBy = nil // two nodes must not report
+		}
 		if m.Bundled && m.Carrier == index {
 			if bundles[m] == nil {
 				if bundles == nil {

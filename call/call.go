@@ -23,13 +23,18 @@ type Call struct {
 	plan       *Plan
 	early      []fragment // for descriptions that have not come yet
 	lastSignal time.Time
-	revived    time.Time   // when another process's call was taken up here
-	deleteAt   time.Time   // zero: nobody asked for its end
-	timer      *time.Timer // the next time the call could end
-	converts   bool        // it has been logged that audio would have to be converted
-	faxed      bool        // it has been logged that there is no T.38 gateway
-	client     netip.Addr  // of the control connection it was made by; invalid when that has none
-	callback   netip.Addr  // to be told of a timeout in its place
+	revived    time.Time     // when another process's call was taken up here
+	deleteAt   time.Time     // zero: nobody asked for its end
+	timer      *time.Timer   // the next time the call could end
+	converts   bool          // it has been logged that audio would have to be converted
+	faxed      bool          // it has been logged that there is no T.38 gateway
+	client     netip.Addr    // of the control connection it was made by; invalid when that has none
+	callback   netip.Addr    // to be told of a timeout in its place
+	foreign    bool          // another node owns it; see Follow
+	keyspace   int           // where its document is found while it is foreign
+	term       uint64        // how often it went from node to node
+	awaiting   bool          // it was taken over, and no packet has come since
+	heardUntil time.Duration // packets until then were another node's, on the media plane's clock
 }
 
 func newCall(m *Manager, id string) *Call {
@@ -65,6 +70,7 @@ func (c *Call) heedClient(client, callback netip.Addr) {
 
 // signalled notes that a command reached the call and sets its timer anew.
 func (c *Call) signalled() {
+	c.claim()
 	c.lastSignal = time.Now()
 	c.schedule(c.lastSignal)
 	if !c.converts && c.plan.converts() {
@@ -77,6 +83,10 @@ func (c *Call) signalled() {
 // end closes every leg and takes the call out of the table. The caller owns the call.
 func (c *Call) end(why Reason) {
 	if c.gone {
+		return
+	}
+	if c.foreign {
+		c.leave() // its end is for its owner to tell
 		return
 	}
 	c.gone = true
@@ -111,7 +121,7 @@ func (c *Call) deadline(now time.Time) (time.Time, Reason) {
 			}
 		}
 		at, why = alive.Add(cfg.Timeout), ReasonTimeout
-		if c.plan.held() {
+		if c.plan.held() || c.awaiting {
 			at, why = alive.Add(cfg.SilentTimeout), ReasonSilentTimeout
 		}
 	}
@@ -134,20 +144,28 @@ func (c *Call) deadline(now time.Time) (time.Time, Reason) {
 
 // lastPacket returns when any leg last received a packet on either plane; zero when none did.
 func (c *Call) lastPacket(now time.Time) time.Time {
-	var last time.Duration
-	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) {
-		st := comp.Leg.Stats()
-		last = max(last, st.LastUser, st.LastKernel)
-	})
+	last := c.lastHeard()
 	if last == 0 {
 		return time.Time{}
 	}
 	return now.Add(last - media.Now())
 }
 
+// lastHeard is lastPacket on the media plane's clock.
+func (c *Call) lastHeard() (last time.Duration) {
+	c.plan.components(func(_ *Party, _ int, _ *Media, comp *Component, _ bool) {
+		st := comp.Leg.Stats()
+		last = max(last, st.LastUser, st.LastKernel)
+	})
+	return last
+}
+
 // schedule sets the timer to the call's deadline, after each change. Packets move the deadline without touching the timer: when it fires,
 // the deadline is computed again.
 func (c *Call) schedule(now time.Time) {
+	if c.foreign {
+		return // nor is its end ours to see
+	}
 	c.manager.changed(c.id)
 	at, _ := c.deadline(now)
 	if c.timer == nil {

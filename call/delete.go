@@ -25,6 +25,7 @@ func (m *Manager) Delete(req *DeleteRequest) (*Snapshot, error) {
 		if len(doomed) == 0 {
 			return ErrNoMatch
 		}
+		c.claim()
 		if !req.Fast {
 			c.settle()
 			snap = c.snapshot()

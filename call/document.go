@@ -45,6 +45,9 @@ type Document struct {
 	GenerateRTCP bool         `json:"generate_rtcp,omitzero"`
 	LastID       PartyID      `json:"last_id"`
 	LastSerial   uint32       `json:"last_serial"`
+	// Term counts how often the call went from one node to another. Of two documents of a call the one with the higher term
+	// is right.
+	Term uint64 `json:"term,omitzero"`
 
 	Parties []partyDoc        `json:"parties"`
 	Ports   []media.PairState `json:"ports"`

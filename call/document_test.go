@@ -210,9 +210,10 @@ func differences(t *testing.T, name string, got, want reflect.Value) {
 }
 
 func TestADocumentHoldsWhatACallHasBesideItsPlan(t *testing.T) {
-	// Not in it: serial, language, manager, mu, gone, timer and revived, which are of the process.
-	if n := reflect.TypeFor[Call]().NumField(); n != 18 {
-		t.Errorf("a call has %d fields, not 18: see to it that the document has the new ones, and mend the number", n)
+	// Not in it: serial, language, manager, mu, gone, timer, revived, awaiting and heardUntil, which are of the process, and
+	// foreign and keyspace, since a foreign call has no document.
+	if n := reflect.TypeFor[Call]().NumField(); n != 23 {
+		t.Errorf("a call has %d fields, not 23: see to it that the document has the new ones, and mend the number", n)
 	}
 	m, plan := fullPlan(t)
 	c := newCall(m, "a call")
@@ -220,9 +221,10 @@ func TestADocumentHoldsWhatACallHasBesideItsPlan(t *testing.T) {
 	at := time.Now().UTC()
 	c.aliases, c.created, c.lastSignal, c.deleteAt = []string{"merged"}, at, at, at
 	c.converts, c.faxed, c.client, c.callback = true, true, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	c.term = 7
 	doc := c.document()
 	if !slices.Equal(doc.Aliases, c.aliases) || doc.Created != at || doc.LastSignal != at || doc.DeleteAt != at || !doc.Converts || !doc.Faxed ||
-		doc.Client != c.client || doc.Callback != c.callback {
+		doc.Term != 7 || doc.Client != c.client || doc.Callback != c.callback {
 		t.Errorf("the document has %+v", doc)
 	}
 }

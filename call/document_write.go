@@ -8,11 +8,14 @@ import (
 	"github.com/weir-media/weir/sdp"
 )
 
-// Document returns what there is to know of the call, or ErrUnknownCall. It waits for packets that legs with SRTP are busy with.
+// Document returns what there is to know of the call, or ErrUnknownCall, or ErrForeign. It waits for packets that legs with SRTP are busy with.
 func (m *Manager) Document(id string) (*Document, error) {
 	var doc *Document
 	var legs []*media.Leg
 	err := m.with(id, false, func(c *Call) error {
+		if c.foreign {
+			return ErrForeign
+		}
 		doc = c.document()
 		c.plan.legs(func(leg *media.Leg) { legs = append(legs, leg) })
 		return nil
@@ -30,7 +33,7 @@ func (c *Call) document() *Document {
 		Version: DocumentVersion, CallID: c.id, Language: c.language.text(), Client: c.client, Callback: c.callback, Aliases: slices.Clone(c.aliases), Created: c.created.UTC(), LastSignal: c.lastSignal.UTC(),
 		DeleteAt: c.deleteAt.UTC(), Converts: c.converts, Faxed: c.faxed,
 		TOS: p.TOS, Manipulation: p.Manipulation, DropTraffic: p.DropTraffic, GenerateRTCP: p.GenerateRTCP,
-		LastID: p.lastID, LastSerial: p.lastSerial,
+		LastID: p.lastID, LastSerial: p.lastSerial, Term: c.term,
 	}
 	for _, f := range c.early {
 		doc.Early = append(doc.Early, earlyDoc{Tag: f.tag, SDP: f.sdp})

@@ -103,6 +103,12 @@ func (c *Call) ends(p *Pair, now time.Time) time.Time {
 		ttl = p.TTL
 	}
 	alive := p.Signalled
+	if c.revived.After(alive) {
+		alive = c.revived
+	}
+	if c.awaiting {
+		ttl = max(ttl, c.manager.limits.Load().SilentTimeout)
+	}
 	if now.Sub(alive) > 0 {
 		var last time.Duration
 		for _, side := range p.Sides {

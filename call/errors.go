@@ -21,6 +21,7 @@ var (
 	ErrNoTag      = errors.New("no party has the from-tag")
 
 	ErrDocument = errors.New("no document of a call that can be restored")
+	ErrForeign  = errors.New("another node owns the call")
 
 	ErrNoMedia       = errors.New("no party with media is selected")
 	ErrNoHearer      = errors.New("to-tag not found")

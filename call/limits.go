@@ -32,7 +32,7 @@ func (m *Manager) SetLimits(l Limits) {
 	l = l.filled()
 	m.limits.Store(&l)
 	m.each(func(c *Call) {
-		if c.timer != nil {
+		if c.timer != nil && !c.foreign {
 			c.schedule(time.Now())
 		}
 	})
@@ -54,7 +54,7 @@ func (m *Manager) admit(limited bool) error {
 	if !limited {
 		return nil
 	}
-	if limit := int64(m.limits.Load().MaxSessions); limit >= 0 && m.live.Load() >= limit {
+	if limit := int64(m.limits.Load().MaxSessions); limit >= 0 && m.live.Load()-m.foreign.Load() >= limit {
 		return ErrSessionLimit
 	}
 	if m.cfg.Admit != nil {
@@ -78,11 +78,11 @@ func (m *Manager) Draining() (yes bool, deadline time.Time) {
 	return false, time.Time{}
 }
 
-// Remaining counts the calls that nobody has asked the end of.
+// Remaining counts the calls of our own that nobody has asked the end of.
 func (m *Manager) Remaining() int {
 	n := 0
 	m.each(func(c *Call) {
-		if c.deleteAt.IsZero() {
+		if c.deleteAt.IsZero() && !c.foreign {
 			n++
 		}
 	})

@@ -65,6 +65,11 @@ type Config struct {
 	// must return at once, and may not call the Manager. Nil: nobody wants to know.
 	Changed func(id string)
 
+	// Switchover has the first sign of a foreign call's life here, by signalling or media, make it our own.
+	Switchover bool
+	// TakenOver is told of each foreign call that becomes our own, and where its document was found, as Changed is. Nil: nobody.
+	TakenOver func(id string, keyspace int)
+
 	CodecPreferences []CodecPreference // where there is a choice of codecs to convert to; the first that matches counts
 }
 
@@ -76,7 +81,9 @@ type Manager struct {
 	loopID string   // marks descriptions that have passed here
 	shards [shards]shard
 	live   atomic.Int64
-	serial atomic.Uint64
+	// foreign counts those of them that other nodes own, awaiting those taken over that have no packets yet.
+	foreign, awaiting atomic.Int64
+	serial            atomic.Uint64
 
 	limits   atomic.Pointer[Limits]
 	draining atomic.Pointer[time.Time] // the deadline, zero for none; nil: new calls are taken
@@ -148,14 +155,31 @@ func (m *Manager) create(id string, in Language, limited bool) (*Call, error) {
 	c.serial = m.serial.Add(1)
 	s.calls[id] = c
 	m.live.Add(1)
-	m.created.Add(1)
-	m.byLanguage[in].live.Add(1)
-	m.byLanguage[in].created.Add(1)
+	m.countOwn(c)
 	return c, nil
+}
+
+// countOwn counts a call that has come to be our own.
+func (m *Manager) countOwn(c *Call) {
+	m.created.Add(1)
+	m.byLanguage[c.language].live.Add(1)
+	m.byLanguage[c.language].created.Add(1)
 }
 
 // remove takes the call out of the table. The caller holds c.mu and has marked the call as gone.
 func (m *Manager) remove(c *Call, why Reason) {
+	m.forget(c)
+	if c.awaiting {
+		m.awaiting.Add(-1)
+	}
+	m.ended.Add(1)
+	m.byReason[why].Add(1)
+	m.byLanguage[c.language].live.Add(-1)
+	m.changed(c.id)
+}
+
+// forget takes the ids of a call out of the table.
+func (m *Manager) forget(c *Call) {
 	for _, id := range append([]string{c.id}, c.aliases...) {
 		s := m.shard(id)
 		s.mu.Lock()
@@ -165,10 +189,6 @@ func (m *Manager) remove(c *Call, why Reason) {
 		s.mu.Unlock()
 	}
 	m.live.Add(-1)
-	m.ended.Add(1)
-	m.byReason[why].Add(1)
-	m.byLanguage[c.language].live.Add(-1)
-	m.changed(c.id)
 }
 
 // with runs fn as the owner of the call named id. A call that ended between look-up and lock is looked up again, so
@@ -235,6 +255,7 @@ func (m *Manager) List(limit int) []string {
 // Stats are counts over the life of a Manager.
 type Stats struct {
 	Live, Created, Ended, TimedOut, Rejected uint64
+	Foreign                                  uint64 // of those that live
 	Faults                                   uint64 // at the end of a call's time; each cost that call only
 	EndedBy                                  map[Reason]uint64
 	ByLanguage                               map[Language]LanguageStats
@@ -244,7 +265,7 @@ type Stats struct {
 // Stats returns the counts so far.
 func (m *Manager) Stats() Stats {
 	st := Stats{
-		Live: uint64(max(0, m.live.Load())), Created: m.created.Load(), Ended: m.ended.Load(),
+		Live: uint64(max(0, m.live.Load())), Foreign: uint64(max(0, m.foreign.Load())), Created: m.created.Load(), Ended: m.ended.Load(),
 		TimedOut: m.timedOut.Load(), Rejected: m.rejected.Load(), Faults: m.faults.Load(), EndedBy: make(map[Reason]uint64), ByLanguage: m.languages(),
 		Past: m.past.read(),
 	}

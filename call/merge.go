@@ -57,6 +57,11 @@ func (c *Call) absorb(other *Call, step func(*draft) error) error {
 	if len(c.aliases)+len(other.aliases) >= MaxMerged {
 		return fmt.Errorf("%w: more than %d calls", ErrMerge, MaxMerged)
 	}
+	for _, one := range []*Call{c, other} {
+		if one.foreign {
+			one.takeOver(true) // a call has one owner
+		}
+	}
 	both := c.plan.clone()
 	if err := both.take(other.plan.clone()); err != nil {
 		return err
@@ -81,6 +86,7 @@ func (c *Call) inherit(other *Call) {
 	if other.timer != nil {
 		other.timer.Stop()
 	}
+	other.await(false)
 	c.early = append(c.early, other.early...)
 	c.early = c.early[max(0, len(c.early)-maxEarly):]
 	if other.created.Before(c.created) {

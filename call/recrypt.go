@@ -130,7 +130,7 @@ func (p *Plan) links(visit func(*Media)) {
 func (d *draft) relink() {
 	for _, party := range d.plan.Parties {
 		for i, m := range party.Media {
-			if need := m.linked() && !m.carried(i); need && m.Link == nil {
+			if need := m.linked() && !m.carried(i) && !d.call.foreign; need && m.Link == nil {
 				m.Link = d.call.manager.cfg.Plane.NewLink()
 			} else if !need {
 				m.Link = nil

@@ -13,6 +13,11 @@ import (
 // Restore makes the call of a document, on the same ports. It fails with ErrDocument when the document contradicts itself, or
 // there is a call of that name; then the process is as it was before. When ports cannot be had the error is media.ErrPort.
 func (m *Manager) Restore(doc *Document) error {
+	return m.restore(doc, func(in Language) (*Call, error) { return m.create(doc.CallID, in, false) })
+}
+
+// restore fills the call that create makes.
+func (m *Manager) restore(doc *Document, create func(Language) (*Call, error)) error {
 	for _, id := range append([]string{doc.CallID}, doc.Aliases...) {
 		if m.lookup(id) != nil {
 			return fmt.Errorf("%w: there is a call %q", ErrDocument, id)
@@ -22,7 +27,7 @@ func (m *Manager) Restore(doc *Document) error {
 	if err != nil {
 		return err
 	}
-	c, err := m.create(doc.CallID, in, false)
+	c, err := create(in)
 	if err != nil {
 		return err
 	}
@@ -43,11 +48,12 @@ func (c *Call) restore(doc *Document) error {
 			return err
 		}
 		d.opened = append(d.opened, rtp, rtcp)
+		// Documents name legs by where they were; on another node the interface may have another address.
 		if !st.RTP.Closed {
-			r.legs[rtp.Local()] = rtp
+			r.legs[st.Local] = rtp
 		}
 		if !st.RTCP.Closed {
-			r.legs[rtcp.Local()] = rtcp
+			r.legs[st.Second()] = rtcp
 		}
 	}
 	d.plan = r.plan(doc)
@@ -57,15 +63,16 @@ func (c *Call) restore(doc *Document) error {
 	if len(d.plan.Parties)+len(doc.Early) == 0 {
 		return fmt.Errorf("%w: nobody is in the call", ErrDocument)
 	}
-	c.created, c.lastSignal, c.deleteAt, c.revived = doc.Created, doc.LastSignal, doc.DeleteAt, time.Now()
+	c.created, c.lastSignal, c.deleteAt, c.revived, c.term = doc.Created, doc.LastSignal, doc.DeleteAt, time.Now(), doc.Term
 	c.converts, c.faxed, c.client, c.callback = doc.Converts, doc.Faxed, doc.Client, doc.Callback
 	for _, f := range doc.Early {
 		c.early = append(c.early, fragment{tag: f.Tag, sdp: f.SDP})
 	}
 	c.aliases = doc.Aliases
 	c.manager.alias(c)
-	plane.Reroute(doc.Ports)
+	plane.Reroute(doc.Ports, func(local netip.AddrPort) *media.Leg { return r.legs[local] })
 	d.commit()
+	c.heardUntil = media.Now()
 	c.schedule(c.revived)
 	return nil
 }

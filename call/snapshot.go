@@ -33,6 +33,8 @@ type Snapshot struct {
 	Ends       time.Time // when the call ends if nothing else happens
 	EndsBy     Reason
 	TOS        uint8
+	Foreign    bool       // another node owns it
+	Keyspace   int        // where its document is found then
 	Creator    netip.Addr // of whoever asked for the call first; invalid when it has no address
 	// GenerateRTCP tells that reports are made here.
 	GenerateRTCP bool
@@ -175,7 +177,7 @@ func (c *Call) settle() {
 
 func (c *Call) snapshot() *Snapshot {
 	snap := &Snapshot{
-		CallID: c.id, Language: c.language, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, Creator: c.client,
+		CallID: c.id, Language: c.language, Aliases: slices.Clip(c.aliases), TOS: c.plan.TOS, Foreign: c.foreign, Keyspace: c.keyspace, Creator: c.client,
 		GenerateRTCP: c.plan.GenerateRTCP, Created: c.created, LastSignal: c.lastSignal, State: c.state(),
 	}
 	snap.Ends, snap.EndsBy = c.deadline(time.Now())

@@ -82,7 +82,7 @@ func (d *Daemon) pages() map[string]http.Handler {
 				say(w, http.StatusServiceUnavailable, "text/plain", "draining\n")
 				return
 			}
-			say(w, http.StatusOK, "text/plain", "ready\n")
+			say(w, http.StatusOK, "text/plain", "ready\n"+d.shared())
 		}),
 		"GET /ui":  http.RedirectHandler("/ui/", http.StatusMovedPermanently),
 		"GET /ui/": ui.NewHandler("/ui", cli.NewReader(d)),

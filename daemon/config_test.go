@@ -25,7 +25,7 @@ func TestEveryOptionOfRtpengine(t *testing.T) {
 		idleGroups[i].each(func(name, _ string, _ bool) { idle[name] = true })
 	}
 	// Rows that are no options have tests of their own: sections in TestSectionsOfTheFile, signals in cmd/weir, listeners in
-	// TestDefaultListener. The variables hold passwords of Redis, which has no effect.
+	// TestDefaultListener, the variables with passwords of Redis in TestAddressesOfRedis.
 	other := []string{"config section (interfaces-config)", "config section (transcode-config)", "config section (templates)", "environment",
 		"environment (systemd)", "signals", "startup check"}
 	rows, err := os.ReadFile("testdata/options.tsv")

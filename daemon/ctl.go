@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -36,6 +37,7 @@ func (d *Daemon) listenCtl() error {
 func (d *Daemon) commandLines() *cli.Commands {
 	return &cli.Commands{
 		Calls: d.calls, Counts: d.snapshot, JSON: d.jsonStatistics, Tuner: d.tuner, Debug: d.book.debug, Params: d.opts.params,
+		Cluster: d,
 	}
 }
 
@@ -43,7 +45,7 @@ func (d *Daemon) commandLines() *cli.Commands {
 var paramNames = map[string]string{
 	"table": "kernel_table", "recording-dir": "spooldir", "recording-method": "rec_method", "listen-ng": "ng_listen_ep",
 	"listen-udp": "udp_listen_ep", "listen-tcp": "tcp_listen_ep", "listen-cli": "cli_listen_ep", "listen-tcp-ng": "ng_tcp_listen_ep",
-	"graphite": "graphite_ep", "homer": "homer_ep", "redis": "redis_ep", "tos": "default_tos",
+	"graphite": "graphite_ep", "homer": "homer_ep", "redis": "redis_ep", "redis-write": "redis_write_ep", "redis-subscribe": "redis_subscribe_ep", "tos": "default_tos",
 }
 
 // params are the settings that stay as they are, with their values.
@@ -55,6 +57,14 @@ func (o *Options) params() []cli.Param {
 			name = strings.ReplaceAll(f.Name, "-", "_")
 		}
 		switch {
+		case strings.HasPrefix(f.Name, "redis") && secret(f.Name):
+			if text := f.Value.String(); text != "" {
+				all = append(all, cli.Param{Name: name, Value: text[strings.LastIndexByte(text, '@')+1:]}) // without the password
+			}
+		case f.Name == "subscribe-keyspace":
+			for i, n := range o.Redis.keyspaces() {
+				all = append(all, cli.Param{Name: fmt.Sprintf("keyspace[%d]", i), Value: strconv.Itoa(n)})
+			}
 		case f.Name == "help" || f.Name == "version" || isTuned(f.Name) || secret(f.Name):
 		case f.Name == "interface":
 			for i, spec := range o.interfaces {

@@ -51,6 +51,8 @@ type Daemon struct {
 	store        *store.Store // nil: calls end with this process
 	unstored     string       // why
 
+	cluster cluster
+
 	book  *logbook
 	tuner *tuner
 	load  load
@@ -89,6 +91,9 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err != nil {
 		return d, err
 	}
+	if err := d.openRedis(); err != nil {
+		return d, err
+	}
 	for _, note := range withoutEffect(opts.flags) {
 		d.log.Warn("options are accepted without effect", "options", strings.Join(note.Names, " "), "why", note.Why)
 	}
@@ -102,7 +107,9 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	if err := d.openCalls(); err != nil {
 		return d, err
 	}
-	d.takeOver()
+	if err := d.takeOver(); err != nil {
+		return d, err
+	}
 	d.announce(out, interfaces)
 	return d, nil
 }
@@ -144,7 +151,7 @@ func (d *Daemon) openPlanes(interfaces []media.Interface) error {
 		Interfaces: interfaces, Quarantine: quarantine(d.opts.Quarantine), Workers: d.opts.Workers, FastPath: d.fast, Log: d.log,
 		Handshakes:   handshakes,
 		RTCPInterval: d.opts.Quality.interval(), Measure: d.opts.Quality.Measure, MOS: mos,
-		Unfiltered: d.opts.IO == ioShared,
+		Unfiltered: d.opts.IO == ioShared, Floating: d.opts.Redis.follows(),
 	}
 	if d.openSteering(addrs); d.steering != nil {
 		cfg.Steering = d.steering
@@ -206,8 +213,8 @@ func (d *Daemon) openCalls() error {
 	}
 	limits := d.tuner.Settings().Limits
 	d.calls = call.NewManager(call.Config{
-		Changed: changed,
-		Plane:   d.plane, Log: d.log,
+		Changed: changed, Switchover: o.Redis.Switchover, TakenOver: d.takenOver,
+		Plane: d.plane, Log: d.log,
 		Timeout: limits.Timeout, SilentTimeout: limits.SilentTimeout, OfferTimeout: limits.OfferTimeout,
 		FinalTimeout: limits.FinalTimeout, DeleteDelay: limits.DeleteDelay, MaxSessions: limits.MaxSessions,
 		Admit: func() error {
@@ -286,6 +293,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	group.Go(func() error { d.disp.Run(ctx); return nil })
 	group.Go(func() error { d.load.run(ctx, d.plane); return nil })
 	group.Go(func() error { d.watchDrain(ctx); return nil })
+	group.Go(func() error { d.calls.Attend(ctx); return nil })
 	if p := d.pusher(); p != nil {
 		group.Go(func() error { p.Run(ctx); return nil })
 	}
@@ -312,10 +320,14 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 
 // close ends calls first, so that every leg gives back its flow and port, then the planes below them.
 func (d *Daemon) close() {
+	var errs []error
+	d.cluster.still()
+	if d.store != nil {
+		errs = append(errs, d.store.Leave()) // calls that end here may go on at another node
+	}
 	if d.calls != nil {
 		d.calls.Close()
 	}
-	var errs []error
 	for _, w := range d.ways {
 		errs = append(errs, w.Close())
 	}
@@ -335,6 +347,7 @@ func (d *Daemon) close() {
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
 	}
+	errs = append(errs, d.cluster.close())
 	if err := errors.Join(errs...); err != nil {
 		d.log.Warn("not everything could be closed", "err", err)
 	}

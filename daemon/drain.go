@@ -75,6 +75,11 @@ func (d *Daemon) watchDrain(ctx context.Context) {
 			continue
 		}
 		if !deadline.IsZero() && time.Now().After(deadline) {
+			if d.ending.Load() && d.cluster.write != nil {
+				d.log.Warn("the deadline of the drain has come: the calls left are for other nodes", "calls", d.calls.Remaining())
+				d.finish()
+				return
+			}
 			if left := d.calls.Remaining(); left > 0 {
 				d.log.Warn("the deadline of the drain has come: the calls left are ended", "calls", left)
 				d.calls.TerminateAll()

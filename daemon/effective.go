@@ -47,12 +47,23 @@ func (o *Options) Effective(all bool) []Setting {
 		}
 		if secret(f.Name) {
 			for i := range s.Values {
-				s.Values[i] = hiddenValue
+				s.Values[i] = masked(f.Name, s.Values[i])
 			}
 		}
 		list = append(list, s)
 	})
 	return list
+}
+
+// masked hides a value that is not for everybody's eyes. Of an address of Redis that is the password before it.
+func masked(name, value string) string {
+	if !strings.HasPrefix(name, "redis") {
+		return hiddenValue
+	}
+	if i := strings.LastIndexByte(value, '@'); i >= 0 {
+		return hiddenValue + value[i:]
+	}
+	return value
 }
 
 // oneOff tells whether an option is about this run alone.

@@ -28,6 +28,7 @@ func (d *Daemon) snapshot() *counts.Snapshot {
 		s.Remaining = d.calls.Remaining()
 	}
 	s.Interfaces = d.addresses(&s.Media)
+	d.storeCounts(s)
 	s.Rates = d.load.rate()
 	commands := ngproto.Commands()
 	slices.Sort(commands)

@@ -50,7 +50,7 @@ func TestRtpenginesCommandLineIsUnderstood(t *testing.T) {
 	for _, note := range withoutEffect(o.flags) {
 		idle = append(idle, note.Names...)
 	}
-	if want := []string{"redis", "no-redis-required", "recording-dir"}; !slices.Equal(idle, want) {
+	if want := []string{"recording-dir"}; !slices.Equal(idle, want) {
 		t.Errorf("without effect are said to be %v, want %v", idle, want)
 	}
 }

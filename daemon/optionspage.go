@@ -50,11 +50,6 @@ func OptionsPage() string {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", strings.Join(names, ", "), g.about, g.why)
 		}
 	}
-	var kept []string
-	for _, name := range redisTuned() {
-		kept = append(kept, "`"+name+"`")
-	}
-	fmt.Fprintf(&b, "\n%s are kept for `rtpengine-ctl` alone. `nftables-start`, `nftables-stop` and `nftables-status` print \"Success\" and end: there are no\nrules to make.\n",
-		strings.Join(kept, ", "))
+	b.WriteString("\n`nftables-start`, `nftables-stop` and `nftables-status` print \"Success\" and end: there are no rules to make.\n")
 	return b.String()
 }

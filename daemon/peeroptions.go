@@ -35,9 +35,6 @@ log-srtp-keys! debug-srtp!`},
 log-facility-cdr log-facility-rtcp log-facility-dtmf`},
 	{"Janus", "its HTTP interface is not there yet", false, `
 janus-secret`},
-	{"Redis", "calls are not kept in Redis yet", false, `
-redis/r redis-write/w redis-subscribe subscribe-keyspace/k redis-resolve-on-reconnect! redis-num-threads redis-expires
-no-redis-required/q! redis-format redis-tcp-keepalive-time redis-tcp-keepalive-intvl redis-tcp-keepalive-probes active-switchover!`},
 	{"Homer", "nothing is sent to Homer yet", false, `
 homer homer-protocol homer-id homer-disable-rtcp-stats! homer-enable-ng! homer-ng-capture-proto`},
 	{"MQTT", "statistics are not published yet", false, `
@@ -79,9 +76,6 @@ func registerPeerOptions(fs *pflag.FlagSet) {
 			}
 			_ = fs.MarkHidden(name) // it fails for unknown names only
 		})
-	}
-	for _, name := range redisTuned() {
-		_ = fs.MarkHidden(name)
 	}
 }
 

@@ -43,8 +43,8 @@ func (c *branch) seconds(key string, s float64) {
 func currentStatistics(s *counts.Snapshot) ngproto.Dict {
 	cs, ms := &s.Calls, &s.Media
 	var c branch
-	c.add("sessionsown", cs.Live)
-	c.add("sessionsforeign", 0)
+	c.add("sessionsown", cs.Live-cs.Foreign)
+	c.add("sessionsforeign", cs.Foreign)
 	c.add("sessionstotal", cs.Live)
 	for _, key := range []string{"transcodedmedia", "mediacache", "playercache"} {
 		c.add(key, 0)

@@ -59,7 +59,7 @@ func (d *Daemon) Status() cli.Status {
 		Engines:    d.engines(), IO: d.userspaceIO(),
 		SRTP: d.srtp(),
 		Calls: cli.CallCounts{
-			Live: cs.Live, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected, Faults: cs.Faults,
+			Live: cs.Live, Foreign: cs.Foreign, Created: cs.Created, Ended: cs.Ended, TimedOut: cs.TimedOut, Rejected: cs.Rejected, Faults: cs.Faults,
 			EndedBy: make(map[string]uint64), ByLanguage: make(map[string]cli.LanguageCounts),
 		},
 		NG: cli.NGCounts{Requests: ns.Requests, Failed: ns.Failed, Faults: ns.Faults},
@@ -68,7 +68,12 @@ func (d *Daemon) Status() cli.Status {
 	st.Life.Outlook = d.outlives()
 	st.Life.Pins, _ = d.fast.Persistence()
 	if d.store != nil {
-		st.Life.Kept, st.Life.Pending = d.store.Counts()
+		for _, s := range d.store.States() {
+			st.Stores = append(st.Stores, cli.Store{Name: s.Name, Kept: s.Kept, Pending: s.Pending, LagSeconds: s.Lag.Seconds(), Trouble: s.Trouble})
+			if s.Name == "file" {
+				st.Life.Kept, st.Life.Pending = s.Kept, s.Pending
+			}
+		}
 	}
 	for why, n := range cs.EndedBy {
 		st.Calls.EndedBy[why.String()] = n

@@ -30,10 +30,10 @@ func (o *tuningOptions) register(fs *pflag.FlagSet) {
 	for i, system := range cli.LogSystems() {
 		fs.IntVar(&o.LogLevels[i], "log-level-"+system, 0, "log level of rtpengine's subsystem "+system+"; 0 is that of --log-level")
 	}
-	fs.IntVar(&o.Redis.AllowedErrors, "redis-allowed-errors", -1, "kept for rtpengine-ctl alone: calls are not kept in Redis yet")
-	fs.IntVar(&o.Redis.DisableTime, "redis-disable-time", 10, "kept for rtpengine-ctl alone: calls are not kept in Redis yet")
-	fs.IntVar(&o.Redis.CommandTimeout, "redis-cmd-timeout", 0, "kept for rtpengine-ctl alone: calls are not kept in Redis yet")
-	fs.IntVar(&o.Redis.ConnectTimeout, "redis-connect-timeout", 1000, "kept for rtpengine-ctl alone: calls are not kept in Redis yet")
+	fs.IntVar(&o.Redis.AllowedErrors, "redis-allowed-errors", -1, "errors in a row after which a Redis server is left alone for --redis-disable-time; -1 is no limit")
+	fs.IntVar(&o.Redis.DisableTime, "redis-disable-time", 10, "seconds for which it is")
+	fs.IntVar(&o.Redis.CommandTimeout, "redis-cmd-timeout", 0, "milliseconds that a command to a Redis server may take; 0 is half a minute")
+	fs.IntVar(&o.Redis.ConnectTimeout, "redis-connect-timeout", 1000, "milliseconds that a connection to a Redis server may take to be made")
 }
 
 func (o *tuningOptions) check() error {
@@ -46,6 +46,10 @@ func (o *tuningOptions) check() error {
 		return fmt.Errorf("--max-cpu %v is not between 0 and 100", o.MaxCPU)
 	case o.Redis.DisableTime < 0:
 		return fmt.Errorf("--redis-disable-time %d is negative", o.Redis.DisableTime)
+	case o.Redis.CommandTimeout < 0:
+		return fmt.Errorf("--redis-cmd-timeout %d is negative", o.Redis.CommandTimeout)
+	case o.Redis.ConnectTimeout <= 0:
+		return fmt.Errorf("--redis-connect-timeout %d is not above 0", o.Redis.ConnectTimeout)
 	}
 	for i, level := range o.LogLevels {
 		if level < -1 || level > 7 {
@@ -130,11 +134,6 @@ func (t *tuner) restart(next cli.Settings) error {
 	return nil
 }
 
-// redisTuned are the options of Redis among them, which have no effect.
-func redisTuned() []string {
-	return []string{"redis-allowed-errors", "redis-disable-time", "redis-cmd-timeout", "redis-connect-timeout"}
-}
-
 // tune puts changed settings into force.
 func (d *Daemon) tune(before, now *cli.Settings) error {
 	if before.ControlTOS != now.ControlTOS {
@@ -143,6 +142,9 @@ func (d *Daemon) tune(before, now *cli.Settings) error {
 		}
 	}
 	d.book.setLevels(now.LogLevels)
+	if before.Redis != now.Redis {
+		d.tuneRedis(redisTuning(&now.Redis))
+	}
 	if d.calls != nil && before.Limits != now.Limits {
 		d.calls.SetLimits(now.Limits)
 	}

@@ -57,6 +57,9 @@ type Config struct {
 	Unfiltered bool
 
 	RTCPInterval time.Duration // between reports made here; 0 means the default
+	// Floating lets ports be open on addresses that are not this host's yet, for calls of another node whose address will move here.
+	Floating bool
+
 	// Measure has streams judged by what arrives here where no RTCP of their hearers does. It takes MOS.Listening.
 	Measure bool
 	MOS     MOS
@@ -118,7 +121,7 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("interface %q has no address", f.Name))
 		}
 		for _, a := range f.Addresses {
-			if err := a.check(); err != nil {
+			if err := a.check(c.Floating); err != nil {
 				errs = append(errs, fmt.Errorf("interface %q: %w", f.Name, err))
 			}
 		}
@@ -126,7 +129,7 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-func (a *Address) check() error {
+func (a *Address) check(floating bool) error {
 	if !a.IP.IsValid() || a.IP.IsUnspecified() {
 		return fmt.Errorf("%v is no address to receive media on; write one of this host's", a.IP)
 	}
@@ -138,18 +141,21 @@ func (a *Address) check() error {
 		return fmt.Errorf("the ports %d to %d hold no pair of an even port and the next one; widen the range",
 			a.PortMin, a.PortMax)
 	}
+	if floating {
+		return a.checkFree(even, true)
+	}
 	if err := a.checkLocal(); err != nil {
 		return err
 	}
-	return a.checkFree(even)
+	return a.checkFree(even, false)
 }
 
 // checkFree tries some ports of the range. Single ones may be in use, by another instance for example; where none is
 // free, the range belongs to somebody else.
-func (a *Address) checkFree(even []uint16) error {
+func (a *Address) checkFree(even []uint16, floating bool) error {
 	const tries = 32
 	for i, n := range rand.Perm(len(even)) {
-		s, err := listenUDP(netip.AddrPortFrom(a.IP, even[n]))
+		s, err := openUDP(netip.AddrPortFrom(a.IP, even[n]), floating)
 		if err == nil {
 			return s.close()
 		}

@@ -18,7 +18,8 @@ type Leg struct {
 	lease      *lease
 	beside     *Leg // the other one of the pair
 	affinity   string
-	keyed      bool // by a handshake of a process before
+	iface      string // name of the interface it was opened on
+	keyed      bool   // by a handshake of a process before
 	sock       transport
 
 	plan   atomic.Pointer[plan]   // nil until the first Apply

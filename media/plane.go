@@ -34,6 +34,7 @@ type Plane struct {
 	log        *slog.Logger
 	now        func() time.Duration
 	quarantine time.Duration
+	floating   bool // addresses may come to this host later
 	seed       maphash.Seed
 
 	pools      []*hostPool
@@ -99,6 +100,7 @@ type member struct {
 }
 
 type host struct {
+	name           string // of the interface
 	ip, advertised netip.Addr
 	ring           *ring
 }
@@ -111,7 +113,7 @@ func New(cfg Config) (*Plane, error) {
 		return nil, err
 	}
 	p := &Plane{
-		log: cfg.Log, now: cfg.Clock, handshakes: cfg.Handshakes, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
+		log: cfg.Log, now: cfg.Clock, floating: cfg.Floating, handshakes: cfg.Handshakes, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
 		interfaces: make(map[string]*logical), legs: make(map[netip.AddrPort]*Leg),
 		interval: cfg.RTCPInterval, measures: cfg.Measure, mos: cfg.MOS, canonicalName: newCanonicalName(),
 		wall: time.Now(), wallAt: cfg.Clock(),
@@ -197,7 +199,7 @@ func (p *Plane) addInterfaces(all []Interface) {
 			if a.Advertised.IsValid() {
 				advertised = a.Advertised
 			}
-			m.hosts = append(m.hosts, host{ip: a.IP, advertised: advertised, ring: ring})
+			m.hosts = append(m.hosts, host{name: f.Name, ip: a.IP, advertised: advertised, ring: ring})
 		}
 		p.interfaces[f.Name] = &logical{members: []*member{m}}
 		if p.first == nil {
@@ -380,11 +382,11 @@ func (p *Plane) listenPair(ip netip.Addr, port uint16, w *worker) (rtp, rtcp tra
 	if p.sharing.serves(ip) {
 		return p.sharing.listenPair(ip, port, w)
 	}
-	a, err := listenUDP(netip.AddrPortFrom(ip, port))
+	a, err := openUDP(netip.AddrPortFrom(ip, port), p.floating)
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := listenUDP(netip.AddrPortFrom(ip, port+1))
+	b, err := openUDP(netip.AddrPortFrom(ip, port+1), p.floating)
 	if err != nil {
 		return nil, nil, joinClose(err, a)
 	}
@@ -407,7 +409,7 @@ func (p *Plane) openPort(h host, port uint16, affinity string, prepare func(rtp,
 func (p *Plane) register(h host, hold *lease, w *worker, affinity string, a, b transport, prepare func(rtp, rtcp *Leg)) (rtp, rtcp *Leg, err error) {
 	leg := func(sock transport, port uint16) *Leg {
 		l := &Leg{
-			plane: p, worker: w, lease: hold, sock: sock, affinity: affinity,
+			plane: p, worker: w, lease: hold, sock: sock, affinity: affinity, iface: h.name,
 			local: netip.AddrPortFrom(h.ip, port), advertised: netip.AddrPortFrom(h.advertised, port),
 		}
 		if s, ok := sock.(*steered); ok {

@@ -14,13 +14,13 @@ var ErrPort = errors.New("the media port cannot be had")
 // Reopen opens the very pair that a state is of, for a process that goes on where another one has ended. Learnt sources are
 // final. Packets are dropped until Apply. Errors are ErrPort with the reason, and ErrClosed.
 func (p *Plane) Reopen(st *PairState, affinity string) (rtp, rtcp *Leg, err error) {
-	h, ok := p.hostOf(st.Local)
+	h, ok := p.hostOf(st)
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: no interface has %v any more", ErrPort, st.Local)
+		return nil, nil, fmt.Errorf("%w: no interface here has %v, nor has one called %q another address of its family", ErrPort, st.Local, st.Interface)
 	}
 	port := st.Local.Port()
 	if !h.ring.claim(port) {
-		return nil, nil, fmt.Errorf("%w: %v is taken", ErrPort, st.Local)
+		return nil, nil, fmt.Errorf("%w: %v is taken", ErrPort, netip.AddrPortFrom(h.ip, port))
 	}
 	rtp, rtcp, err = p.openPort(h, port, affinity, func(rtp, rtcp *Leg) {
 		rtp.streams.restore(p, st.Streams)
@@ -44,30 +44,35 @@ func (p *Plane) Reopen(st *PairState, affinity string) (rtp, rtcp *Leg, err erro
 	return rtp, rtcp, nil
 }
 
-// hostOf finds the interface that an address and port belong to.
-func (p *Plane) hostOf(local netip.AddrPort) (h host, ok bool) {
+// hostOf finds the interface that an address and port belong to. Where nobody has the address, that of the same name and family
+// takes its place: on another node, behind a public address that moves, the local ones differ.
+func (p *Plane) hostOf(st *PairState) (found host, ok bool) {
 	for _, f := range p.interfaces {
 		for _, m := range f.members {
 			for _, h := range m.hosts {
-				if h.ip == local.Addr() && h.ring.covers(local.Port()) {
+				switch {
+				case !h.ring.covers(st.Local.Port()):
+				case h.ip == st.Local.Addr():
 					return h, true
+				case !ok && h.name == st.Interface && st.Interface != "" && h.ip.Is4() == st.Local.Addr().Is4():
+					found, ok = h, true
 				}
 			}
 		}
 	}
-	return host{}, false
+	return found, ok
 }
 
-// Reroute has packets leave the way that ICE had selected, once all legs of a call are open again.
-func (p *Plane) Reroute(all []PairState) {
+// Reroute has packets leave the way that ICE had selected, once all legs of a call are open again. Leg finds them by where they
+// were.
+func (p *Plane) Reroute(all []PairState, leg func(netip.AddrPort) *Leg) {
 	for i := range all {
 		st := &all[i]
-		second := netip.AddrPortFrom(st.Local.Addr(), st.Local.Port()+1)
-		for local, r := range map[netip.AddrPort]*RouteState{st.Local: st.RTP.Route, second: st.RTCP.Route} {
+		for local, r := range map[netip.AddrPort]*RouteState{st.Local: st.RTP.Route, st.Second(): st.RTCP.Route} {
 			if r == nil {
 				continue
 			}
-			if l, via := p.leg(local), p.leg(r.Via); l != nil && via != nil && usable(r.To, via.local) {
+			if l, via := leg(local), leg(r.Via); l != nil && via != nil && usable(r.To, via.local) {
 				l.setRoute(&route{via: via, to: newEndpoint(r.To)})
 			}
 		}

@@ -35,7 +35,7 @@ func (r *rig) succeed(legs []*Leg, change func(c *Config)) (*rig, []*Leg) {
 		}
 		opened[rtp.Local()], opened[rtcp.Local()] = rtp, rtcp
 	}
-	next.Reroute(states)
+	next.Reroute(states, next.leg)
 	var again []*Leg
 	for _, l := range legs {
 		again = append(again, opened[l.Local()])
@@ -261,7 +261,7 @@ func TestTheWayThatICEHadSelectedOutlivesTheProcess(t *testing.T) {
 		}
 		legs = append(legs, leg)
 	}
-	next.Reroute(states)
+	next.Reroute(states, next.leg)
 	defer agree(next.Plane, legs[0], legs[1], legs[2]).Close()
 	alice.wants(legs[1], bob.rtp(legs[2]))
 	bob.wants(legs[2], alice.rtp(legs[1]))

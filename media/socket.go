@@ -114,7 +114,10 @@ type udpSocket struct {
 	fragments atomic.Bool // IPv4: a datagram was too long for its path
 }
 
-func listenUDP(local netip.AddrPort) (*udpSocket, error) {
+func listenUDP(local netip.AddrPort) (*udpSocket, error) { return openUDP(local, false) }
+
+// openUDP binds a socket; with floating also to an address that is not this host's yet.
+func openUDP(local netip.AddrPort, floating bool) (*udpSocket, error) {
 	s := &udpSocket{ip4: local.Addr().Is4()}
 	family := unix.AF_INET6
 	if s.ip4 {
@@ -125,6 +128,11 @@ func listenUDP(local netip.AddrPort) (*udpSocket, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	s.fd = fd
+	if floating {
+		if err := s.freeBind(); err != nil {
+			return nil, joinClose(err, s)
+		}
+	}
 	if err := s.bind(local); err != nil {
 		return nil, joinClose(fmt.Errorf("bind %v: %w", local, err), s)
 	}
@@ -141,6 +149,13 @@ func (s *udpSocket) bind(local netip.AddrPort) error {
 		return err
 	}
 	return unix.Bind(s.fd, &unix.SockaddrInet6{Addr: local.Addr().As16(), Port: int(local.Port())})
+}
+
+func (s *udpSocket) freeBind() error {
+	if s.ip4 {
+		return os.NewSyscallError("setsockopt IP_FREEBIND", unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1))
+	}
+	return os.NewSyscallError("setsockopt IPV6_FREEBIND", unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1))
 }
 
 func (s *udpSocket) setTOS(tos uint8) error {

@@ -13,10 +13,16 @@ import (
 // knows them. It is a plain value in a form that can be stored; times are those of the wall clock, so that another host
 // understands them, too.
 type PairState struct {
-	Local   netip.AddrPort `json:"local"` // of the leg for RTP, an even port; that for RTCP has the next one
-	RTP     LegState       `json:"rtp,omitzero"`
-	RTCP    LegState       `json:"rtcp,omitzero"`
-	Streams []StreamState  `json:"streams,omitempty"`
+	Local     netip.AddrPort `json:"local"`               // of the leg for RTP, an even port; that for RTCP has the next one
+	Interface string         `json:"interface,omitempty"` // whose address that is
+	RTP       LegState       `json:"rtp,omitzero"`
+	RTCP      LegState       `json:"rtcp,omitzero"`
+	Streams   []StreamState  `json:"streams,omitempty"`
+}
+
+// Second is the address and port of the leg for RTCP.
+func (st *PairState) Second() netip.AddrPort {
+	return netip.AddrPortFrom(st.Local.Addr(), st.Local.Port()+1)
 }
 
 // LegState is that of one leg.
@@ -95,7 +101,8 @@ func (p *Plane) ownTime(at time.Time) time.Duration {
 	if at.IsZero() {
 		return 0
 	}
-	return max(1, p.now()-time.Since(at))
+	now := p.now()
+	return min(max(1, now-time.Since(at)), now) // clocks of hosts differ
 }
 
 // States takes the state of the pairs that legs belong to, in their order. With SRTP it waits for the workers, so that no lock
@@ -111,7 +118,7 @@ func (p *Plane) States(legs []*Leg) []PairState {
 			i = len(all)
 			at[first] = i
 			all = append(all, PairState{
-				Local: first.local, RTP: LegState{Closed: true}, RTCP: LegState{Closed: true}, Streams: p.streamStates(l.streams),
+				Local: first.local, Interface: first.iface, RTP: LegState{Closed: true}, RTCP: LegState{Closed: true}, Streams: p.streamStates(l.streams),
 			})
 		}
 		st := &all[i].RTP

@@ -33,6 +33,7 @@ type sharing struct {
 	probe    *portProbe // nil: the kernel cannot be asked
 	locals   []netip.Addr
 	legs     directory
+	floating bool // addresses may come to this host later
 }
 
 // newSharing opens what is common to the workers.
@@ -40,7 +41,7 @@ func newSharing(cfg *Config, pools []*hostPool) (*sharing, error) {
 	if len(pools) == 0 {
 		return nil, errors.New("loopback addresses alone, where nothing is to be gained")
 	}
-	s := &sharing{steering: cfg.Steering}
+	s := &sharing{steering: cfg.Steering, floating: cfg.Floating}
 	for _, h := range pools {
 		s.locals = append(s.locals, h.addr)
 	}
@@ -74,7 +75,7 @@ func (s *sharing) listenPair(ip netip.Addr, port uint16, w *worker) (rtp, rtcp *
 	if s.probe != nil {
 		taken, err = s.probe.taken(first, second)
 	} else {
-		taken, err = bound(first, second)
+		taken, err = bound(s.floating, first, second)
 	}
 	switch {
 	case err != nil:
@@ -88,9 +89,9 @@ func (s *sharing) listenPair(ip netip.Addr, port uint16, w *worker) (rtp, rtcp *
 }
 
 // bound tells by trying whether other programs have ports.
-func bound(ports ...netip.AddrPort) (bool, error) {
+func bound(floating bool, ports ...netip.AddrPort) (bool, error) {
 	for _, local := range ports {
-		sock, err := listenUDP(local)
+		sock, err := openUDP(local, floating)
 		if errors.Is(err, unix.EADDRINUSE) {
 			return true, nil
 		}
@@ -207,7 +208,7 @@ func (s *steered) open() error {
 	case s.plain != nil:
 		return nil
 	}
-	sock, err := listenUDP(s.local)
+	sock, err := openUDP(s.local, s.sharing.floating)
 	if err != nil {
 		return fmt.Errorf("open a socket of the leg's own: %w", err)
 	}

@@ -345,7 +345,7 @@ func TestPortProbe(t *testing.T) {
 		if taken, err := probe.taken(local); err != nil || taken != c.taken {
 			t.Errorf("%s: taken %v, %v, want %v", c.name, taken, err, c.taken)
 		}
-		if taken, err := bound(local); err != nil || taken != c.taken {
+		if taken, err := bound(false, local); err != nil || taken != c.taken {
 			t.Errorf("%s: by trying: taken %v, %v, want %v", c.name, taken, err, c.taken)
 		}
 	}

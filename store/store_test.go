@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,6 +30,8 @@ type fakeCalls struct {
 	aliases  map[string]string
 	restored []string
 	refuse   string
+	foreign  map[string]int // keyspaces of calls of other nodes
+	terms    map[string]uint64
 }
 
 func newFakeCalls(ids ...string) *fakeCalls {
@@ -48,7 +51,29 @@ func (c *fakeCalls) Document(id string) (*call.Document, error) {
 	if !c.ids[id] {
 		return nil, call.ErrUnknownCall
 	}
-	return &call.Document{Version: call.DocumentVersion, CallID: id}, nil
+	if _, ok := c.foreign[id]; ok {
+		return nil, call.ErrForeign
+	}
+	return &call.Document{Version: call.DocumentVersion, CallID: id, Term: c.terms[id]}, nil
+}
+
+func (c *fakeCalls) Lives(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ids[id]
+}
+
+func (c *fakeCalls) Follow(doc *call.Document, keyspace int) error {
+	if err := c.Restore(doc); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.foreign == nil {
+		c.foreign = make(map[string]int)
+	}
+	c.foreign[doc.CallID] = keyspace
+	return nil
 }
 
 func (c *fakeCalls) Restore(doc *call.Document) error {
@@ -71,29 +96,49 @@ func (c *fakeCalls) end(id string) {
 	delete(c.ids, id)
 }
 
-func mustOpen(t *testing.T, cfg Config) *Store {
+// testConfig is a store in a file.
+type testConfig struct {
+	Path, Scope    string
+	Delay, Refresh time.Duration
+}
+
+func mustOpen(t *testing.T, cfg testConfig, more ...Kept) *Store {
 	t.Helper()
-	s, err := Open(cfg)
+	f, err := OpenFile(FileConfig{Path: cfg.Path, Scope: cfg.Scope})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return New(Config{Refresh: cfg.Refresh}, append([]Kept{{Backend: f, Delay: cfg.Delay}}, more...)...)
+}
+
+// counts are those of the file.
+func (s *Store) counts() (kept, pending int) {
+	st := s.States()[0]
+	return st.Kept, st.Pending
+}
+
+// read restores what the file has.
+func (s *Store) read(c Calls) (restored, lost int, err error) {
+	n, err := s.Restore(context.Background(), c, 0)
+	return n.Own, n.Lost, err
 }
 
 // die ends a store as the death of its process does: nothing is written any more, the kernel gives up the lock.
 func (s *Store) die() {
-	if s.stop != nil {
-		s.stop()
-		<-s.done
+	for _, q := range s.queues {
+		if q.stop != nil {
+			q.stop()
+			<-q.done
+		}
 	}
-	s.db.Close()
+	s.file.db.Close()
 }
 
 func (c *fakeCalls) expect(t *testing.T, path string, want ...string) {
 	t.Helper()
-	s := mustOpen(t, Config{Path: path})
+	s := mustOpen(t, testConfig{Path: path})
 	defer s.die()
-	if _, _, err := s.Restore(c); err != nil {
+	if _, _, err := s.read(c); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(c.restored)
@@ -104,7 +149,7 @@ func (c *fakeCalls) expect(t *testing.T, path string, want ...string) {
 
 func TestCallsAreFoundByTheNextProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "calls.db")
-	s := mustOpen(t, Config{Path: path, Delay: time.Millisecond})
+	s := mustOpen(t, testConfig{Path: path, Delay: time.Millisecond})
 	calls := newFakeCalls("a", "b", "M\xfcller", "ended", "merged")
 	s.Start(calls)
 	for _, id := range []string{"a", "b", "M\xfcller", "ended", "merged", "never was"} {
@@ -113,7 +158,7 @@ func TestCallsAreFoundByTheNextProcess(t *testing.T) {
 	if err := s.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if kept, pending := s.Counts(); kept != 5 || pending != 0 {
+	if kept, pending := s.counts(); kept != 5 || pending != 0 {
 		t.Errorf("%d kept, %d pending", kept, pending)
 	}
 	calls.end("ended")
@@ -136,13 +181,13 @@ func TestCallsAreFoundByTheNextProcess(t *testing.T) {
 
 func TestWhatChangesIsWrittenSoonByItself(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "calls.db")
-	s := mustOpen(t, Config{Path: path})
+	s := mustOpen(t, testConfig{Path: path})
 	defer s.die()
 	s.Start(newFakeCalls("a", "b"))
 	for i, id := range []string{"a", "b"} {
 		s.Changed(id)
 		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-			if kept, pending := s.Counts(); kept == i+1 && pending == 0 {
+			if kept, pending := s.counts(); kept == i+1 && pending == 0 {
 				break
 			}
 			if time.Now().After(deadline) {
@@ -153,7 +198,7 @@ func TestWhatChangesIsWrittenSoonByItself(t *testing.T) {
 }
 
 func TestDocumentsAreRefreshed(t *testing.T) {
-	s := mustOpen(t, Config{Path: filepath.Join(t.TempDir(), "calls.db"), Delay: time.Millisecond, Refresh: 20 * time.Millisecond})
+	s := mustOpen(t, testConfig{Path: filepath.Join(t.TempDir(), "calls.db"), Delay: time.Millisecond, Refresh: 20 * time.Millisecond})
 	defer s.die()
 	calls := newFakeCalls("a")
 	s.Start(calls)
@@ -163,7 +208,7 @@ func TestDocumentsAreRefreshed(t *testing.T) {
 	}
 	calls.end("a") // and nobody says so
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if kept, _ := s.Counts(); kept == 0 {
+		if kept, _ := s.counts(); kept == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -175,7 +220,7 @@ func TestDocumentsAreRefreshed(t *testing.T) {
 func TestACallThatCannotBeRestoredCostsOnlyItself(t *testing.T) {
 	for _, refuse := range []string{"b", "panic at b"} {
 		path := filepath.Join(t.TempDir(), "calls.db")
-		s := mustOpen(t, Config{Path: path})
+		s := mustOpen(t, testConfig{Path: path})
 		s.Start(newFakeCalls("a", "b", "c"))
 		for _, id := range []string{"a", "b", "c"} {
 			s.Changed(id)
@@ -185,10 +230,10 @@ func TestACallThatCannotBeRestoredCostsOnlyItself(t *testing.T) {
 		}
 		s.die()
 
-		s = mustOpen(t, Config{Path: path})
+		s = mustOpen(t, testConfig{Path: path})
 		calls := newFakeCalls()
 		calls.refuse = refuse
-		restored, lost, err := s.Restore(calls)
+		restored, lost, err := s.read(calls)
 		if restored != 2 || lost != 1 || err != nil {
 			t.Errorf("%d restored, %d lost, %v", restored, lost, err)
 		}
@@ -203,15 +248,15 @@ func TestACallThatCannotBeRestoredCostsOnlyItself(t *testing.T) {
 
 func TestAnOrderlyEndLeavesNoFileUnlessThereAreCalls(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "calls.db")
-	s := mustOpen(t, Config{Path: path})
+	s := mustOpen(t, testConfig{Path: path})
 	calls := newFakeCalls("a")
 	s.Start(calls)
 	s.Changed("a")
 	if err := s.Close(); err != nil { // writes it
 		t.Fatal(err)
 	}
-	s = mustOpen(t, Config{Path: path})
-	if n, _, err := s.Restore(calls); n != 1 || err != nil {
+	s = mustOpen(t, testConfig{Path: path})
+	if n, _, err := s.read(calls); n != 1 || err != nil {
 		t.Fatalf("%d restored, %v", n, err)
 	}
 	s.Start(calls)
@@ -227,9 +272,9 @@ func TestAnOrderlyEndLeavesNoFileUnlessThereAreCalls(t *testing.T) {
 
 func TestCallsOfAnotherScopeAreGivenUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "calls.db")
-	s := mustOpen(t, Config{Path: path, Scope: "here"})
+	s := mustOpen(t, testConfig{Path: path, Scope: "here"})
 	calls := newFakeCalls("a")
-	if n, _, err := s.Restore(calls); n != 0 || err != nil {
+	if n, _, err := s.read(calls); n != 0 || err != nil {
 		t.Fatalf("%d restored, %v", n, err)
 	}
 	s.Start(calls)
@@ -242,8 +287,8 @@ func TestCallsOfAnotherScopeAreGivenUp(t *testing.T) {
 		scope string
 		want  int
 	}{{"here", 1}, {"there", 0}, {"here", 0}} {
-		s := mustOpen(t, Config{Path: path, Scope: c.scope})
-		if n, _, err := s.Restore(newFakeCalls()); n != c.want || err != nil {
+		s := mustOpen(t, testConfig{Path: path, Scope: c.scope})
+		if n, _, err := s.read(newFakeCalls()); n != c.want || err != nil {
 			t.Errorf("%s: %d restored, want %d, %v", c.scope, n, c.want, err)
 		}
 		s.die()
@@ -252,9 +297,9 @@ func TestCallsOfAnotherScopeAreGivenUp(t *testing.T) {
 
 func TestAFileIsOneInstancesOwn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "calls.db")
-	s := mustOpen(t, Config{Path: path})
+	s := mustOpen(t, testConfig{Path: path})
 	defer s.die()
-	if _, err := Open(Config{Path: path}); err == nil || !strings.Contains(err.Error(), "--table") {
+	if _, err := OpenFile(FileConfig{Path: path}); err == nil || !strings.Contains(err.Error(), "--table") {
 		t.Errorf("opened twice: %v", err)
 	}
 }
@@ -265,8 +310,8 @@ func TestABrokenFileIsPutAside(t *testing.T) {
 	if err := os.WriteFile(path, broken, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := mustOpen(t, Config{Path: path})
-	if n, _, err := s.Restore(newFakeCalls()); n != 0 || err != nil {
+	s := mustOpen(t, testConfig{Path: path})
+	if n, _, err := s.read(newFakeCalls()); n != 0 || err != nil {
 		t.Errorf("%d restored, %v", n, err)
 	}
 	s.die()
@@ -276,7 +321,7 @@ func TestABrokenFileIsPutAside(t *testing.T) {
 }
 
 func TestADirectoryThatCannotBeHadIsSaid(t *testing.T) {
-	if _, err := Open(Config{Path: "/proc/none/calls.db"}); err == nil || !strings.Contains(err.Error(), "directory for calls") {
+	if _, err := OpenFile(FileConfig{Path: "/proc/none/calls.db"}); err == nil || !strings.Contains(err.Error(), "directory for calls") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -293,10 +338,11 @@ func BenchmarkWrite(b *testing.B) {
 	m := call.NewManager(call.Config{Plane: plane, MaxSessions: -1})
 	defer plane.Close()
 	defer m.Close()
-	s, err := Open(Config{Path: filepath.Join(b.TempDir(), "calls.db"), Delay: time.Hour})
+	f, err := OpenFile(FileConfig{Path: filepath.Join(b.TempDir(), "calls.db")})
 	if err != nil {
 		b.Fatal(err)
 	}
+	s := New(Config{}, Kept{Backend: f, Delay: time.Hour})
 	defer s.die()
 	const text = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n" +
 		"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
@@ -316,13 +362,13 @@ func BenchmarkWrite(b *testing.B) {
 			}
 		}
 	}
-	s.calls = m
+	s.queues[0].calls = m
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, id := range ids {
 			s.Changed(id)
 		}
-		if err := s.write(); err != nil {
+		if err := s.queues[0].write(); err != nil {
 			b.Fatal(err)
 		}
 	}

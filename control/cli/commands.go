@@ -18,7 +18,8 @@ type Commands struct {
 	// Debug has the log tell everything about a call, or no longer.
 	Debug func(id string, on bool)
 	// Params are the settings that stay as they are, with rtpengine's names for them.
-	Params func() []Param
+	Params  func() []Param
+	Cluster Cluster
 }
 
 // Param is one setting.
@@ -60,13 +61,11 @@ func commands() []command {
 		{"terminate", "[all|own|foreign|<callid>]", "end all calls, or one, at once", (*Commands).terminate, nil},
 		{"set", "[help|<subcommand>] <value>", "change a setting until the next start, see 'set help'", nil, settings()},
 		{"params", "[start|current|diff|revert]", "settings as they were at the start, and as they are", nil, paramCommands()},
-		{"ksadd", "<uint>", "follow a keyspace", noKeyspaces, nil},
-		{"ksrm", "<uint>", "no longer follow a keyspace, and remove its foreign calls", noKeyspaces, nil},
-		{"kslist", "", "keyspaces that are followed", func(*Commands, []string) string { return "\nSubscribed-on keyspaces:\n\n" }, nil},
-		{"active", "", "make all calls this daemon's own", func(*Commands, []string) string { return "Ok, all calls set to 'owned (active)'\n" }, nil},
-		{"standby", "", "make all calls foreign", func(*Commands, []string) string {
-			return "Calls cannot be set to 'foreign (standby)': there is no store that another daemon could take them from\n"
-		}, nil},
+		{"ksadd", "<uint>", "follow a keyspace", (*Commands).addKeyspace, nil},
+		{"ksrm", "<uint>", "no longer follow a keyspace, and remove its foreign calls", (*Commands).removeKeyspace, nil},
+		{"kslist", "", "keyspaces that are followed", (*Commands).listKeyspaces, nil},
+		{"active", "", "make all calls this daemon's own", (*Commands).active, nil},
+		{"standby", "", "make all calls foreign", (*Commands).standby, nil},
 		{"debug", "<callid> [on|off]", "log everything about a call", (*Commands).debug, nil},
 		{"call", "<callid> [info|terminate|debug|tag]", "one call", (*Commands).call, nil},
 		{"media", "[list|add|reload|evict]", "media files and players in memory", nil, mediaCommands()},
@@ -137,9 +136,10 @@ func (c *Commands) terminate(words []string) string {
 		c.Calls.TerminateAll()
 		return "All calls terminated by operator.\n"
 	case "own":
-		c.Calls.TerminateAll()
+		c.Calls.TerminateOwned(false)
 		return "All own calls terminated by operator.\n"
-	case "foreign": // there are none
+	case "foreign":
+		c.Calls.TerminateOwned(true)
 		return "All foreign calls terminated by operator.\n"
 	}
 	if c.Calls.Terminate(words[0]) != nil {
@@ -187,7 +187,7 @@ func (c *Commands) call(words []string) string {
 	}
 	switch words[1] {
 	case "info":
-		return describe(snap)
+		return c.describe(snap)
 	case "terminate":
 		_ = c.Calls.Terminate(words[0]) // it may have ended meanwhile
 		return "\nCall '" + words[0] + "' terminated.\n\n"
@@ -224,8 +224,4 @@ func tag(snap *call.Snapshot, words []string) string {
 		return "Tones in audio are not detected yet\n"
 	}
 	return "Unknown command: " + words[1] + "\n"
-}
-
-func noKeyspaces(*Commands, []string) string {
-	return "Keyspace notification feature has not been configured.\n"
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,8 +76,9 @@ func newCommands(t testing.TB) (*cli.Commands, *tuner) {
 	u.start = u.now
 	return &cli.Commands{
 		Calls: m, Tuner: u, JSON: func() string { return "{}\n" },
-		Debug:  func(id string, on bool) { u.debugged[id] = on },
-		Params: func() []cli.Param { return []cli.Param{{Name: "port_min", Value: "45000"}} },
+		Debug:   func(id string, on bool) { u.debugged[id] = on },
+		Cluster: &cluster{calls: m},
+		Params:  func() []cli.Param { return []cli.Param{{Name: "port_min", Value: "45000"}} },
 		Counts: func() *counts.Snapshot {
 			return &counts.Snapshot{
 				Calls: m.Stats(), Media: plane.Totals(), Commands: []string{"ping"}, Short: map[string]string{"ping": "Ping"},
@@ -91,6 +93,93 @@ func newCommands(t testing.TB) (*cli.Commands, *tuner) {
 			}
 		},
 	}, u
+}
+
+// cluster is one that keeps nothing, unless it is configured.
+type cluster struct {
+	calls      *call.Manager
+	configured bool
+	keyspaces  []int
+	disabled   bool
+}
+
+func (c *cluster) Keyspaces() ([]int, bool) { return c.keyspaces, c.configured }
+
+func (c *cluster) Follow(n int) bool {
+	if slices.Contains(c.keyspaces, n) {
+		return false
+	}
+	c.keyspaces = append(c.keyspaces, n)
+	return true
+}
+
+func (c *cluster) Unfollow(n int) bool {
+	before := len(c.keyspaces)
+	c.keyspaces = slices.DeleteFunc(c.keyspaces, func(have int) bool { return have == n })
+	return len(c.keyspaces) < before
+}
+
+func (c *cluster) StandBy() error {
+	if !c.configured {
+		return errors.New("there is no store")
+	}
+	c.calls.StandBy(3)
+	return nil
+}
+
+func (c *cluster) DisableRedis(yes bool) bool {
+	c.disabled = yes
+	return c.configured
+}
+
+func (c *cluster) Keyspace(s *call.Snapshot) int { return s.Keyspace }
+
+func (c *cluster) Updated(string) time.Time {
+	if !c.configured {
+		return time.Time{}
+	}
+	return time.UnixMicro(1234567)
+}
+
+// TestCommandsAboutOtherNodes has those whose answers depend on there being other nodes.
+func TestCommandsAboutOtherNodes(t *testing.T) {
+	commands, _ := newCommands(t)
+	other := commands.Cluster.(*cluster)
+	other.configured = true
+	offered(t, commands, "one")
+	for _, c := range []struct{ line, want string }{
+		{"ksadd 5", "Success adding keyspace 5 to redis notifications.\n"},
+		{"ksadd 5", "Keyspace 5 is already among redis notifications.\n"},
+		{"ksadd x", "Fail adding keyspace x to redis notifications; no digits found\n"},
+		{"ksadd", "More parameters required.\n"},
+		{"ksadd 7", "Success adding keyspace 7 to redis notifications.\n"},
+		{"kslist", "\nSubscribed-on keyspaces:\n5 7 \n"},
+		{"ksrm 5", "Successfully unsubscribed from keyspace 5.\nSuccessfully removed all foreign calls for keyspace 5.\n"},
+		{"ksrm 5", "Keyspace 5 is not among redis notifications.\n"},
+		{"ksrm y", "Fail removing keyspace y from redis notifications; no digits found\n"},
+		{"set redisdisable 1", "Success disable redis write\n"},
+		{"set redisdisable 0", "Success re-enable redis write\n"},
+		{"set rediscmdtimeout 0", "Setting redis-cmd-timeout to 0 needs new connections to redis\nSuccess setting redis-cmd-timeout to 0\n"},
+		{"list sessions foreign", "No foreign sessions on this media relay.\n"},
+		{"standby", "Ok, all calls set to 'foreign (standby)'\n"},
+		{"list sessions own", "No own sessions on this media relay.\n"},
+		{"list sessions one", "redis_keyspace: 3\nlast redis update: 1234567\nforeign: yes\n"},
+		{"list sessions foreign", " | redis: 3 | frgn:y | rec:n\n"},
+		{"list numsessions", "Current sessions own: 0\nCurrent sessions foreign: 1\nCurrent sessions total: 1\n"},
+		{"terminate own", "All own calls terminated by operator.\n"},
+		{"active", "Ok, all calls set to 'owned (active)'\n"},
+		{"list sessions own", " | frgn:n | rec:n\n"},
+		{"standby", "Ok, all calls set to 'foreign (standby)'\n"},
+		{"terminate foreign", "All foreign calls terminated by operator.\n"},
+		{"list numsessions", "Current sessions own: 0\nCurrent sessions foreign: 0\nCurrent sessions total: 0\n"},
+	} {
+		if got := commands.Run(c.line); !strings.Contains(got, c.want) {
+			t.Errorf("%q prints\n%s\nwant in it\n%s", c.line, got, c.want)
+		}
+	}
+	if other.disabled {
+		t.Error("writing is still disabled")
+	}
 }
 
 func offered(t testing.TB, c *cli.Commands, id string) {
@@ -233,7 +322,7 @@ func TestEveryCommand(t *testing.T) {
 		{"CTL-056", "list maxsessions", "Maximum sessions configured on rtpengine: 7\n"},
 		{"CTL-057", "ksadd 1", "Keyspace notification feature has not been configured.\n"},
 		{"CTL-058", "ksrm 1", "Keyspace notification feature has not been configured.\n"},
-		{"CTL-059", "kslist", "\nSubscribed-on keyspaces:\n"},
+		{"CTL-059", "kslist", "^\nSubscribed-on keyspaces:\n\n$"},
 		{"CTL-060", "active", "Ok, all calls set to 'owned (active)'\n"},
 		{"CTL-061", "standby", "Calls cannot be set to 'foreign (standby)'"},
 		{"CTL-062", "debug", "No call ID specified\n"},

@@ -53,11 +53,11 @@ func listings() []command {
 func whole(d time.Duration) int { return int(d.Seconds()) }
 
 func (c *Commands) numSessions([]string) string {
-	live := c.Calls.Stats().Live
+	st := c.Calls.Stats()
 	n := c.Calls.Families()
-	return fmt.Sprintf("Current sessions own: %d\nCurrent sessions foreign: 0\nCurrent sessions total: %d\nCurrent transcoded media: 0\n"+
+	return fmt.Sprintf("Current sessions own: %d\nCurrent sessions foreign: %d\nCurrent sessions total: %d\nCurrent transcoded media: 0\n"+
 		"Current sessions ipv4 only media: %d\nCurrent sessions ipv6 only media: %d\nCurrent sessions ip mixed  media: %d\n",
-		live, live, n.IPv4, n.IPv6, n.Mixed)
+		st.Live-min(st.Foreign, st.Live), st.Foreign, st.Live, n.IPv4, n.IPv6, n.Mixed)
 }
 
 func (c *Commands) sessions(words []string) string {
@@ -65,13 +65,16 @@ func (c *Commands) sessions(words []string) string {
 		return moreParameters
 	}
 	switch words[0] {
-	case "foreign", "recording":
-		return "No " + words[0] + " sessions on this media relay.\n" // there is no such thing yet
-	case "all", "own":
+	case "recording":
+		return "No recording sessions on this media relay.\n" // there is no such thing yet
+	case "all", "own", "foreign":
 		var b strings.Builder
 		for _, snap := range c.Calls.Snapshots(-1) {
+			if words[0] == "own" && snap.Foreign || words[0] == "foreign" && !snap.Foreign {
+				continue
+			}
 			fmt.Fprintf(&b, "ID: %60s | del:%s | creat:%12d | prx:%s | redis:%2d | frgn:%s | rec:%s\n", snap.CallID,
-				mark(snap.State == call.StateDeleted), snap.Created.Unix(), creator(snap), 0, mark(false), mark(false))
+				mark(snap.State == call.StateDeleted), snap.Created.Unix(), creator(snap), c.Cluster.Keyspace(snap), mark(snap.Foreign), mark(false))
 		}
 		switch {
 		case b.Len() > 0:
@@ -79,13 +82,13 @@ func (c *Commands) sessions(words []string) string {
 		case words[0] == "all":
 			return "No sessions on this media relay.\n"
 		}
-		return "No own sessions on this media relay.\n"
+		return "No " + words[0] + " sessions on this media relay.\n"
 	}
 	snap, err := c.Calls.Look(words[0])
 	if err != nil {
 		return "\nCall ID not found (" + words[0] + ").\n\n"
 	}
-	return describe(snap)
+	return c.describe(snap)
 }
 
 func mark(set bool) string {

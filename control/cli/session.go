@@ -10,18 +10,22 @@ import (
 )
 
 // describe shows one call.
-func describe(snap *call.Snapshot) string {
-	deleted := "no"
-	if snap.State == call.StateDeleted {
-		deleted = "yes"
+func (c *Commands) describe(snap *call.Snapshot) string {
+	word := func(yes bool) string {
+		if yes {
+			return "yes"
+		}
+		return "no"
 	}
+	deleted := word(snap.State == call.StateDeleted)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\ncallid: %s\n", snap.CallID)
 	for _, alias := range snap.Aliases {
 		fmt.Fprintf(&b, "alias: %s\n", alias)
 	}
-	fmt.Fprintf(&b, "deletionmark: %s\ncreated: %d\nproxy: %s\ntos: %d\nlast_signal: %d\nredis_keyspace: 0\nlast redis update: 0\n"+
-		"foreign: no\nrecording: no\n\n", deleted, snap.Created.Unix(), creator(snap), snap.TOS, snap.LastSignal.Unix())
+	fmt.Fprintf(&b, "deletionmark: %s\ncreated: %d\nproxy: %s\ntos: %d\nlast_signal: %d\nredis_keyspace: %d\nlast redis update: %d\n"+
+		"foreign: %s\nrecording: no\n\n", deleted, snap.Created.Unix(), creator(snap), snap.TOS, snap.LastSignal.Unix(),
+		c.Cluster.Keyspace(snap), c.updated(snap.CallID), word(snap.Foreign))
 	for i := range snap.Parties {
 		writeParty(&b, snap, &snap.Parties[i])
 	}

@@ -25,7 +25,7 @@ type Settings struct {
 	Redis        RedisSettings
 }
 
-// RedisSettings are kept for those who set them; there is no store yet.
+// RedisSettings are those of all Redis servers.
 type RedisSettings struct {
 	AllowedErrors  int
 	DisableTime    int // s
@@ -77,9 +77,9 @@ func settings() []command {
 		{"loglevel", "[<system>] <uint>", "log level of all subsystems, or of one", (*Commands).setLogLevel, nil},
 		{"redisallowederrors", "<int>", "errors before Redis is left alone", (*Commands).setAllowedErrors, nil},
 		{"redisdisabletime", "<uint>", "seconds for which it is", setRedis("redis-disable-time", 0, func(r *RedisSettings) *int { return &r.DisableTime }), nil},
-		{"redisdisable", "0|1", "stop writing to Redis, or go on", setRedisDisable, nil},
+		{"redisdisable", "0|1", "stop writing to Redis, or go on", (*Commands).setRedisDisable, nil},
 		{"redisconnecttimeout", "<uint>", "milliseconds to connect to Redis", setRedis("redis-connect-timeout", 1, func(r *RedisSettings) *int { return &r.ConnectTimeout }), nil},
-		{"rediscmdtimeout", "<uint>", "milliseconds for a command to Redis", setRedis("redis-cmd-timeout", 0, func(r *RedisSettings) *int { return &r.CommandTimeout }), nil},
+		{"rediscmdtimeout", "<uint>", "milliseconds for a command to Redis", (*Commands).setCommandTimeout, nil},
 		{"controltos", "<uint>", "TOS of replies to ng requests", (*Commands).setControlTOS, nil},
 		{"deletedelay", "<uint>", "seconds between a delete and its effect", (*Commands).setDeleteDelay, nil},
 	}
@@ -275,19 +275,6 @@ func setRedis(name string, least int64, of func(*RedisSettings) *int) func(*Comm
 		}
 		return c.change(fmt.Sprintf("Success setting %s to %d\n", name, n), func(s *Settings) { *of(&s.Redis) = int(n) })
 	}
-}
-
-func setRedisDisable(_ *Commands, words []string) string {
-	if len(words) == 0 {
-		return moreParameters
-	}
-	switch n, trouble := number(words[0]); {
-	case trouble != "" || n < 0:
-		return "Invalid redis-disable value " + words[0] + ", must be >= 0\n"
-	case n == 0:
-		return "No redis write to re-enable\n"
-	}
-	return "No redis write to disable\n"
 }
 
 func (c *Commands) setControlTOS(words []string) string {

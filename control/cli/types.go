@@ -23,6 +23,16 @@ type Status struct {
 	NG      NGCounts      `json:"ng"`
 	Drain   Drain         `json:"drain"`
 	Life    Life          `json:"life"`
+	Stores  []Store       `json:"stores,omitempty"`
+}
+
+// Store is a place where calls are kept for other processes or nodes.
+type Store struct {
+	Name       string  `json:"name"` // file or redis
+	Kept       int     `json:"kept"`
+	Pending    int     `json:"pending"`           // changes that are not there yet
+	LagSeconds float64 `json:"lag_seconds"`       // for how long the oldest of them has been waiting
+	Trouble    string  `json:"trouble,omitempty"` // why nothing is written now
 }
 
 // Life is what happens to calls when the daemon dies.
@@ -56,6 +66,7 @@ type SRTP struct {
 // CallCounts counts calls; all but Live since the start.
 type CallCounts struct {
 	Live     uint64            `json:"live"`
+	Foreign  uint64            `json:"foreign"` // of those: other nodes'
 	Created  uint64            `json:"created"`
 	Ended    uint64            `json:"ended"`
 	TimedOut uint64            `json:"timed_out"`

@@ -30,9 +30,30 @@ type Snapshot struct {
 
 	RequestsFailed, RequestFaults uint64
 
+	Stores   []Store
+	Followed *Followed // nil: no keyspaces are
+
 	Draining      bool
 	DrainDeadline time.Time // zero: none
 	Remaining     int       // calls that a drain waits for
+}
+
+// Store is a place where documents of calls are kept.
+type Store struct {
+	Name    string // file or redis
+	Kept    int    // calls that are there
+	Pending int    // changes that are not
+	Lag     time.Duration
+	Written uint64
+	Failed  uint64 // attempts
+	Dropped uint64 // changes
+}
+
+// Followed is how it stands with the calls of other nodes.
+type Followed struct {
+	Connected      bool
+	Taken, Refused uint64 // documents
+	Pending        int    // that are not read yet
 }
 
 // Interface is one address of a logical interface. Addresses that several share have the same figures.

@@ -60,7 +60,7 @@ func ownFamilies() []family {
 				out(float64(s.Media.Handshakes), "done")
 				out(float64(s.Media.HandshakesFailed), "failed")
 			}},
-	}, stateFamilies()...)
+	}, append(stateFamilies(), storeFamilies()...)...)
 }
 
 // stateFamilies are about the daemon itself.

@@ -28,8 +28,8 @@ func peerFamilies() []family {
 	return []family{
 		{name: "rtpengine_sessions", kind: gauge, labels: []label{oneOf("type", "own", "foreign")},
 			help: "Calls that live.", read: func(s *counts.Snapshot, out emit) {
-				out(float64(s.Calls.Live), "own")
-				out(0, "foreign")
+				out(float64(s.Calls.Live-s.Calls.Foreign), "own")
+				out(float64(s.Calls.Foreign), "foreign")
 			}},
 		{name: "rtpengine_mediastreams", kind: gauge, labels: []label{oneOf("type", "userspace", "kernel", "mixed")},
 			help: "RTP legs by the plane that relays them.", read: func(s *counts.Snapshot, out emit) {

@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"recording":   {"rtp", "codec", "media"},
 	"call":        {"sdp", "media", "rtp", "codec", "srtp", "ice", "dtls"},
 	"store":       {"call"},
+	"store/redis": {},
 	"control/ng":  {"call", "ngproto", "media", "sdp", "control/socket", "control/cookie"},
 	"control/cli": {"control/counts", "call", "media"},
 
@@ -32,7 +33,7 @@ var mayImport = map[string][]string{
 	"control/metrics":  {"control/counts", "call", "media", "fastpath"},
 	"control/graphite": {"control/counts", "call"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
-		"store", "control/*", "daemon/ui"},
+		"store", "store/redis", "control/*", "daemon/ui"},
 	"daemon/doctor": {}, "daemon/ui": {},
 	"cmd/*": {"daemon", "daemon/doctor", "control/cli", "ngproto"},
 	// Test helpers and the bench. Nothing else imports them outside its tests.
