@@ -58,9 +58,12 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 	}
 	client := disp.From(remote.Addr())
 	var framer ngproto.Framer
-	var writing sync.Mutex
+	write := s.writer(conn)
 	var under sync.WaitGroup
 	defer under.Wait()
+	if disp.notices {
+		defer disp.listeners.join(write)()
+	}
 	window := make(chan struct{}, streamWindow)
 	buf := make([]byte, 16<<10)
 	for {
@@ -82,15 +85,8 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 			message = append([]byte(nil), message...)
 			under.Go(func() {
 				defer func() { <-window }()
-				reply := client.Datagram(ctx, message)
-				if reply == nil {
-					return
-				}
-				writing.Lock()
-				defer writing.Unlock()
-				_ = conn.SetWriteDeadline(time.Now().Add(s.patience))
-				if _, err := conn.Write(reply); err != nil {
-					conn.Close() // half a reply may be out: the stream has no meaning any more
+				if reply := client.Datagram(ctx, message); reply != nil {
+					_ = write(reply) // on failure the connection ends
 				}
 			})
 		}
