@@ -59,6 +59,9 @@ type Config struct {
 	// not use the Manager. Nil: nobody.
 	Ended func(*Ended)
 
+	// Finished is told of calls that have ended, by the holder of the call: it must not wait, and not use the Manager. Nil: nobody.
+	Finished func(*Finished)
+
 	// Event is told of telephone events: of those of all calls with AllEvents, else of calls whose messages want them logged
 	// (Options.EventLog). Like Ended it must not wait. Nil: nobody.
 	Event     func(Event)

@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"control/homer":    {"control/outbox", "control/rtcptext"},
 	"control/rtcptext": {"rtp"},
 	"control/syslog":   {"control/outbox"},
+	"control/cdr":      {"call", "media"},
 	"control/mqtt":     {"control/outbox"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
 		"store", "control/*", "daemon/ui"},
