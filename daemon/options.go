@@ -62,6 +62,7 @@ type Options struct {
 	Access  accessOptions
 
 	Graphite graphiteOptions
+	Exports  exportOptions
 
 	ListenCLI     []string
 	ControlPMTU   string
@@ -166,6 +167,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	o.Tuning.register(fs)
 	o.Access.register(fs)
 	o.Graphite.register(fs)
+	o.Exports.register(fs)
 	o.Shot.register(fs)
 	registerPeerOptions(fs)
 }
@@ -341,6 +343,9 @@ func (o *Options) check() error {
 		return err
 	}
 	if err := o.Graphite.check(); err != nil {
+		return err
+	}
+	if err := o.Exports.check(); err != nil {
 		return err
 	}
 	switch o.ControlPMTU {

@@ -30,10 +30,27 @@ type Snapshot struct {
 
 	RequestsFailed, RequestFaults uint64
 
+	Exports []Export // those that are not asked for may be missing
+
 	Draining      bool
 	DrainDeadline time.Time // zero: none
 	Remaining     int       // calls that a drain waits for
 }
+
+// Export is what was sent to one kind of receiver.
+type Export struct {
+	To            string
+	Sent, Dropped uint64 // messages; one that could not be sent, or found no room, is dropped
+}
+
+// The kinds of receivers.
+const (
+	ToDTMF   = "dtmf"
+	ToHomer  = "homer"
+	ToMQTT   = "mqtt"
+	ToNG     = "ng"
+	ToSyslog = "syslog"
+)
 
 // Interface is one address of a logical interface. Addresses that several share have the same figures.
 type Interface struct {

@@ -51,7 +51,8 @@ type Dispatcher struct {
 
 	garbage atomic.Int64 // when a line that anybody who reaches the port can cause was last logged, in Unix seconds
 
-	notices   bool // clients of streams are told of events
+	mirror    Mirror // nil: nobody wants to know
+	notices   bool   // clients of streams are told of events
 	listeners listeners
 	missed    atomic.Uint64
 
@@ -75,7 +76,8 @@ type Config struct {
 	// Statistics returns the tree of all counts; nil: none.
 	Statistics func() ngproto.Dict
 	// Pages are what HTTP serves beside the languages, by the pattern of net/http that leads to them.
-	Pages map[string]http.Handler
+	Pages  map[string]http.Handler
+	Mirror Mirror // nil: nobody wants copies
 	// Notices has clients of streams be told of what happens (NotifyDTMF).
 	Notices bool
 	Log     *slog.Logger // nil: none
@@ -99,7 +101,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	}
 	d := &Dispatcher{
 		calls: cfg.Calls, cache: cookie.New(time.Now), sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, access: cfg.Access, log: cfg.Log,
-		notices: cfg.Notices, known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
+		mirror: cfg.Mirror, notices: cfg.Notices, known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
 		extremes: extremes{all: make(map[ngproto.Command]Extreme)},
 	}
 	d.parser.Store(cfg.Parser)

@@ -56,7 +56,7 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 	if !disp.Allows(remote.Addr()) {
 		return
 	}
-	client := disp.From(remote.Addr())
+	client, local := disp.From(remote.Addr()), addressOf(conn.LocalAddr())
 	var framer ngproto.Framer
 	write := s.writer(conn)
 	var under sync.WaitGroup
@@ -85,7 +85,8 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 			message = append([]byte(nil), message...)
 			under.Go(func() {
 				defer func() { <-window }()
-				if reply := client.Datagram(ctx, message); reply != nil {
+				reply := disp.mirrored(message, remote, local, func() []byte { return client.Datagram(ctx, message) })
+				if reply != nil {
 					_ = write(reply) // on failure the connection ends
 				}
 			})

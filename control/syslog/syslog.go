@@ -49,7 +49,7 @@ type Config struct {
 	Log      *slog.Logger // gets the lines when there is no syslog
 }
 
-// Log is one log. Write is safe for concurrent use, Run is to be called once.
+// Log is one log. Write is safe for concurrent use, Run is for one caller at a time.
 type Log struct {
 	cfg Config
 	box *outbox.Box[func() string]
