@@ -16,9 +16,12 @@ func (d *draft) apply() {
 	var bundles map[*Media]*media.Bundle // the same for both legs
 	var of *Media
 	var both media.Settings // of the legs of that one
+	reports := d.call.reports()
 	p.components(func(party *Party, index int, m *Media, c *Component, rtcp bool) {
 		if m != of {
 			of, both = m, p.shared(party, index, m)
+			both.Taps.Reports = reports
+			d.listen(&both, party, index)
 		}
 		s := p.settings(both, party, m, c, rtcp, recrypted[Ref{party.ID, index}])
 		if d.call.foreign {

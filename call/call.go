@@ -101,6 +101,7 @@ func (c *Call) end(why Reason) {
 	closeTaps(c.plan.taps())
 	c.report(why) // after closing: only then the counts of the kernel are final
 	c.tellEnd(why, states, true)
+	c.finish(why)
 	if why != ReasonFailed {
 		c.manager.past.count(c)
 	}

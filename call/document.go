@@ -39,12 +39,13 @@ type Document struct {
 	Faxed      bool       `json:"faxed,omitzero"`
 	Early      []earlyDoc `json:"early,omitzero"`
 
-	TOS          uint8        `json:"tos,omitzero"`
-	Manipulation Manipulation `json:"manipulation,omitzero"`
-	DropTraffic  bool         `json:"drop_traffic,omitzero"`
-	GenerateRTCP bool         `json:"generate_rtcp,omitzero"`
-	LastID       PartyID      `json:"last_id"`
-	LastSerial   uint32       `json:"last_serial"`
+	TOS          uint8          `json:"tos,omitzero"`
+	Manipulation Manipulation   `json:"manipulation,omitzero"`
+	DropTraffic  bool           `json:"drop_traffic,omitzero"`
+	GenerateRTCP bool           `json:"generate_rtcp,omitzero"`
+	EventLog     netip.AddrPort `json:"event_log,omitzero"`
+	LastID       PartyID        `json:"last_id"`
+	LastSerial   uint32         `json:"last_serial"`
 	// Term counts how often the call went from one node to another. Of two documents of a call the one with the higher term
 	// is right.
 	Term uint64 `json:"term,omitzero"`

@@ -32,7 +32,7 @@ func (c *Call) document() *Document {
 	doc := &Document{
 		Version: DocumentVersion, CallID: c.id, Language: c.language.text(), Client: c.client, Callback: c.callback, Aliases: slices.Clone(c.aliases), Created: c.created.UTC(), LastSignal: c.lastSignal.UTC(),
 		DeleteAt: c.deleteAt.UTC(), Converts: c.converts, Faxed: c.faxed,
-		TOS: p.TOS, Manipulation: p.Manipulation, DropTraffic: p.DropTraffic, GenerateRTCP: p.GenerateRTCP,
+		TOS: p.TOS, Manipulation: p.Manipulation, DropTraffic: p.DropTraffic, GenerateRTCP: p.GenerateRTCP, EventLog: p.EventLog,
 		LastID: p.lastID, LastSerial: p.lastSerial, Term: c.term,
 	}
 	for _, f := range c.early {

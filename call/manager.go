@@ -59,6 +59,16 @@ type Config struct {
 	// not use the Manager. Nil: nobody.
 	Ended func(*Ended)
 
+	// Finished is told of calls that have ended, by the holder of the call: it must not wait, and not use the Manager. Nil: nobody.
+	Finished func(*Finished)
+
+	// Event is told of telephone events: of those of all calls with AllEvents, else of calls whose messages want them logged
+	// (Options.EventLog). Like Ended it must not wait. Nil: nobody.
+	Event     func(Event)
+	AllEvents bool
+	// Report is given the RTCP that parties send, as it came. It must neither wait nor keep anything of p. Nil: nobody.
+	Report func(callID string, p *media.TapPacket)
+
 	SIPSource bool // take the signalling source for the media address by default
 
 	// Changed is called with the id of a call whenever its Document would be another one, also when there is none any more. It

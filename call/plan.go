@@ -19,7 +19,8 @@ type Plan struct {
 
 	Manipulation Manipulation // of all parties
 	DropTraffic  bool
-	GenerateRTCP bool // reports are made here instead of passed through
+	GenerateRTCP bool           // reports are made here instead of passed through
+	EventLog     netip.AddrPort // where telephone events are told of; invalid: as configured
 
 	lastID     PartyID
 	lastSerial uint32

@@ -74,6 +74,8 @@ type Options struct {
 	MediaEcho   MediaEcho
 	DropTraffic *bool // of the whole call; nil leaves it as it is
 
+	EventLog netip.AddrPort // where telephone events of the call are told of; invalid leaves it as it is
+
 	GenerateRTCP *bool // reports of our own, for the whole call; nil leaves it as it is
 
 	TOS     *uint8 // of the whole call, from an offer on; nil is the configured one

@@ -97,7 +97,7 @@ type restorer struct {
 
 func (r *restorer) plan(doc *Document) *Plan {
 	p := &Plan{
-		TOS: doc.TOS, Manipulation: doc.Manipulation, DropTraffic: doc.DropTraffic, GenerateRTCP: doc.GenerateRTCP,
+		TOS: doc.TOS, Manipulation: doc.Manipulation, DropTraffic: doc.DropTraffic, GenerateRTCP: doc.GenerateRTCP, EventLog: doc.EventLog,
 		lastID: doc.LastID, lastSerial: doc.LastSerial, ranks: r.call.manager.cfg.CodecPreferences,
 	}
 	for i := range doc.Parties {

@@ -2,7 +2,6 @@ package call
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/weir-media/weir/media"
 )
@@ -41,7 +40,7 @@ func (p *Plan) rates(party *Party, index int) []media.ClockRate {
 		}
 		for c := range p.spoken(party, m) {
 			r := media.ClockRate{PayloadType: c.PayloadType, Rate: uint32(c.ClockRate)}
-			if strings.EqualFold(c.Name, "telephone-event") {
+			if isEvent(c) {
 				r.Rate = 0 // all packets of an event have the same time stamp
 			}
 			if c.ClockRate != 0 && !slices.ContainsFunc(rates, func(o media.ClockRate) bool { return o.PayloadType == r.PayloadType }) {

@@ -54,6 +54,9 @@ func (d *draft) ask(sender, receiver *Party, req *Request) {
 	if req.DropTraffic != nil {
 		d.plan.DropTraffic = *req.DropTraffic
 	}
+	if req.EventLog.IsValid() {
+		d.plan.EventLog = req.EventLog
+	}
 	if req.GenerateRTCP != nil {
 		d.plan.GenerateRTCP = *req.GenerateRTCP
 	}
@@ -108,7 +111,7 @@ func (p *Plan) treatment(party *Party, m *Media, sinks []media.Sink) media.Treat
 	for c := range p.spoken(party, m) {
 		octet := silenceOf(c)
 		switch {
-		case strings.EqualFold(c.Name, "telephone-event"):
+		case isEvent(c):
 			t.Events.Add(c.PayloadType)
 		case octet != 0:
 			if t.Silences != nil {

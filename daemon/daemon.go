@@ -52,6 +52,7 @@ type Daemon struct {
 	unstored     string       // why
 
 	cluster cluster
+	exports exports
 
 	book  *logbook
 	tuner *tuner
@@ -212,7 +213,10 @@ func (d *Daemon) openCalls() error {
 		changed = d.store.Changed
 	}
 	limits := d.tuner.Settings().Limits
-	d.calls = call.NewManager(call.Config{
+	if err := d.openExports(); err != nil {
+		return err
+	}
+	callConfig := call.Config{
 		Changed: changed, Switchover: o.Redis.Switchover, TakenOver: d.takenOver,
 		Plane: d.plane, Log: d.log,
 		Timeout: limits.Timeout, SilentTimeout: limits.SilentTimeout, OfferTimeout: limits.OfferTimeout,
@@ -225,7 +229,9 @@ func (d *Daemon) openCalls() error {
 		Learning: learning, TOS: uint8(o.TOS), SIPSource: o.SIPSource,
 		CodecPreferences: o.preferences, PortLatching: o.PortLatching, RelayForeign: o.Foreign == foreignRelay,
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
-	})
+	}
+	d.export(&callConfig)
+	d.calls = call.NewManager(callConfig)
 	if err := d.legacy.open(d); err != nil {
 		return err
 	}
@@ -241,7 +247,7 @@ func (d *Daemon) openCalls() error {
 		Access: access,
 		SSRC:   ssrc,
 		CLI:    d.commandLines(), Statistics: d.statistics,
-		Pages: d.pages(),
+		Pages: d.pages(), Mirror: d.mirror(), Notices: o.Exports.NotifyEvents,
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.book.logger("control"),
 	})
 	return nil
@@ -305,6 +311,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		group.Go(func() error { return w.Serve(ctx, d.disp) })
 	}
 	d.legacy.run(ctx, group)
+	d.exports.run(ctx, group)
 	if d.cli != nil {
 		group.Go(func() error { return d.cli.Serve(ctx) })
 	}
@@ -327,6 +334,7 @@ func (d *Daemon) close() {
 	}
 	if d.calls != nil {
 		d.calls.Close()
+		d.exports.flush()
 	}
 	for _, w := range d.ways {
 		errs = append(errs, w.Close())

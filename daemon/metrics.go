@@ -27,7 +27,7 @@ func (d *Daemon) snapshot() *counts.Snapshot {
 	if s.Draining, s.DrainDeadline = d.calls.Draining(); s.Draining {
 		s.Remaining = d.calls.Remaining()
 	}
-	s.Interfaces = d.addresses(&s.Media)
+	s.Interfaces, s.Exports = d.addresses(&s.Media), d.exported()
 	d.storeCounts(s)
 	s.Rates = d.load.rate()
 	commands := ngproto.Commands()

@@ -63,6 +63,7 @@ type Options struct {
 
 	Graphite graphiteOptions
 	Redis    redisOptions
+	Exports  exportOptions
 
 	ListenCLI     []string
 	ControlPMTU   string
@@ -168,6 +169,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	o.Access.register(fs)
 	o.Graphite.register(fs)
 	o.Redis.register(fs)
+	o.Exports.register(fs)
 	o.Shot.register(fs)
 	registerPeerOptions(fs)
 }
@@ -346,6 +348,9 @@ func (o *Options) check() error {
 		return err
 	}
 	if err := o.Redis.check(); err != nil {
+		return err
+	}
+	if err := o.Exports.check(); err != nil {
 		return err
 	}
 	switch o.ControlPMTU {

@@ -28,20 +28,16 @@ idle-priority`},
 codec-chain-lib-path codec-chain-runners codec-chain-concurrency codec-chain-async codec-chain-nonblock! codec-chain-interval
 codec-chain-opus-application codec-chain-opus-complexity`},
 	{"syslog", "the log goes to standard error in one form, one line an event, where the journal picks it up", true, `
-log-format split-logs! max-log-line-length log-name log-mark-prefix log-mark-suffix`},
+log-format split-logs! max-log-line-length log-mark-prefix log-mark-suffix`},
 	{"keys in the log", "keys are never logged", true, `
 log-srtp-keys! debug-srtp!`},
-	{"further logs", "these lines are not written yet", false, `
-log-facility-cdr log-facility-rtcp log-facility-dtmf`},
 	{"Janus", "its HTTP interface is not there yet", false, `
 janus-secret`},
-	{"Homer", "nothing is sent to Homer yet", false, `
-homer homer-protocol homer-id homer-disable-rtcp-stats! homer-enable-ng! homer-ng-capture-proto`},
 	{"MQTT", "statistics are not published yet", false, `
 mqtt-host mqtt-port mqtt-tls-alpn mqtt-id mqtt-keepalive mqtt-user mqtt-pass mqtt-cafile mqtt-capath mqtt-certfile mqtt-keyfile
 mqtt-publish-qos mqtt-publish-topic mqtt-publish-interval mqtt-publish-scope`},
-	{"DTMF events", "DTMF is not reported yet", false, `
-dtmf-log-dest dtmf-log-ng-tcp! dtmf-no-suppress! dtmf-digit-delay dtmf-no-log-injects!`},
+	{"DTMF events", "there is nothing to suppress or to inject yet, and no codes are dialled that would start anything", false, `
+dtmf-no-suppress! dtmf-digit-delay dtmf-no-log-injects!`},
 	{"recording", "calls are not recorded yet", false, `
 recording-dir recording-method recording-format record-egress! record-both! vsc-start-rec vsc-stop-rec vsc-start-stop-rec vsc-pause-rec
 vsc-pause-resume-rec vsc-start-pause-resume-rec`},

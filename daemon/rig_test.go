@@ -25,6 +25,12 @@ type running struct {
 // start runs a daemon of the given further options, and of a configuration file if there is any.
 func start(t *testing.T, file string, args ...string) *running {
 	t.Helper()
+	return startWith(t, func(*Options) {}, file, args...)
+}
+
+// startWith is start with options that no operator can change.
+func startWith(t *testing.T, change func(*Options), file string, args ...string) *running {
+	t.Helper()
 	var err error
 	for range 10 { // a port that is free may be taken before the daemon has it
 		r := &running{http: freePort(t), udp: freePort(t), socket: filepath.Join(t.TempDir(), "weir.sock")}
@@ -36,6 +42,7 @@ func start(t *testing.T, file string, args ...string) *running {
 		if err != nil {
 			t.Fatal(err)
 		}
+		change(opts)
 		if r.Daemon, err = New(opts, "test", io.Discard, io.Discard); err != nil {
 			continue
 		}

@@ -32,6 +32,7 @@ type Snapshot struct {
 
 	Stores   []Store
 	Followed *Followed // nil: no keyspaces are
+	Exports  []Export  // those that are not asked for may be missing
 
 	Draining      bool
 	DrainDeadline time.Time // zero: none
@@ -55,6 +56,21 @@ type Followed struct {
 	Taken, Refused uint64 // documents
 	Pending        int    // that are not read yet
 }
+
+// Export is what was sent to one kind of receiver.
+type Export struct {
+	To            string
+	Sent, Dropped uint64 // messages; one that could not be sent, or found no room, is dropped
+}
+
+// The kinds of receivers.
+const (
+	ToDTMF   = "dtmf"
+	ToHomer  = "homer"
+	ToMQTT   = "mqtt"
+	ToNG     = "ng"
+	ToSyslog = "syslog"
+)
 
 // Interface is one address of a logical interface. Addresses that several share have the same figures.
 type Interface struct {

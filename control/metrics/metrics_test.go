@@ -42,6 +42,7 @@ func snapshot() *counts.Snapshot {
 		Exits:    []fastpath.ReasonCount{{Hook: fastpath.XDP, Name: "relayed", Packets: 900}},
 		Clients:  []counts.Client{{Address: "192.0.2.9", Errors: 2, Requests: map[string]counts.Requests{"offer": {Count: 5, Time: time.Second}}}},
 		Commands: []string{"offer", "start recording"},
+		Exports:  []counts.Export{{To: counts.ToHomer, Sent: 31, Dropped: 32}},
 		Draining: true, DrainDeadline: time.Unix(1000, 0), Remaining: 2,
 	}
 	s.Media.Drops[media.DropForeign] = 8

@@ -93,6 +93,14 @@ func stateFamilies() []family {
 				out(float64(s.Calls.Faults), "call")
 				out(float64(s.Media.Faults+s.Media.Drops[media.DropFault]), "media")
 			}},
+		{name: "weir_export_messages_total", kind: counter, help: "Messages to those who are told of what happens (docs/export.md), by what became of them; those to clients of ng are counted only when they are dropped.",
+			labels: []label{oneOf("to", counts.ToDTMF, counts.ToHomer, counts.ToMQTT, counts.ToNG, counts.ToSyslog), oneOf("result", "sent", "dropped")},
+			read: func(s *counts.Snapshot, out emit) {
+				for _, e := range s.Exports {
+					out(float64(e.Sent), e.To, "sent")
+					out(float64(e.Dropped), e.To, "dropped")
+				}
+			}},
 		{name: "weir_draining", kind: gauge, help: "1 while new calls are refused so that the daemon may end, else 0.",
 			read: func(s *counts.Snapshot, out emit) { out(truth(s.Draining)) }},
 		{name: "weir_drain_remaining_calls", kind: gauge, help: "Calls that a drain still waits for; 0 without one.",

@@ -51,6 +51,11 @@ type Dispatcher struct {
 
 	garbage atomic.Int64 // when a line that anybody who reaches the port can cause was last logged, in Unix seconds
 
+	mirror    Mirror // nil: nobody wants to know
+	notices   bool   // clients of streams are told of events
+	listeners listeners
+	missed    atomic.Uint64
+
 	clients    clients
 	extremes   extremes
 	statistics func() ngproto.Dict
@@ -71,8 +76,11 @@ type Config struct {
 	// Statistics returns the tree of all counts; nil: none.
 	Statistics func() ngproto.Dict
 	// Pages are what HTTP serves beside the languages, by the pattern of net/http that leads to them.
-	Pages map[string]http.Handler
-	Log   *slog.Logger // nil: none
+	Pages  map[string]http.Handler
+	Mirror Mirror // nil: nobody wants copies
+	// Notices has clients of streams be told of what happens (NotifyDTMF).
+	Notices bool
+	Log     *slog.Logger // nil: none
 }
 
 // CLI runs one line of the operator's command language, as the ng command "cli", HTTP and WebSocket bring it, and returns all
@@ -93,7 +101,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	}
 	d := &Dispatcher{
 		calls: cfg.Calls, cache: cookie.New(time.Now), sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, access: cfg.Access, log: cfg.Log,
-		known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
+		mirror: cfg.Mirror, notices: cfg.Notices, known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
 		extremes: extremes{all: make(map[ngproto.Command]Extreme)},
 	}
 	d.parser.Store(cfg.Parser)

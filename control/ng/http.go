@@ -195,7 +195,8 @@ func (h *HTTP) ng(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	reply := h.client(r).Datagram(r.Context(), data)
+	remote, local := ends(r)
+	reply := h.disp.mirrored(data, remote, local, func() []byte { return h.client(r).Datagram(r.Context(), data) })
 	if reply == nil {
 		text(w, statusNoCookie, "error\n")
 		return
@@ -264,7 +265,10 @@ func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
 	var answer func([]byte) []byte
 	switch conn.Subprotocol() {
 	case subprotocolNG:
-		answer = func(m []byte) []byte { return client.Datagram(r.Context(), m) }
+		remote, local := ends(r)
+		answer = func(m []byte) []byte {
+			return h.disp.mirrored(m, remote, local, func() []byte { return client.Datagram(r.Context(), m) })
+		}
 	case subprotocolPlain:
 		answer = client.Plain
 	case subprotocolEcho:

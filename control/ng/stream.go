@@ -56,11 +56,14 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 	if !disp.Allows(remote.Addr()) {
 		return
 	}
-	client := disp.From(remote.Addr())
+	client, local := disp.From(remote.Addr()), addressOf(conn.LocalAddr())
 	var framer ngproto.Framer
-	var writing sync.Mutex
+	write := s.writer(conn)
 	var under sync.WaitGroup
 	defer under.Wait()
+	if disp.notices {
+		defer disp.listeners.join(write)()
+	}
 	window := make(chan struct{}, streamWindow)
 	buf := make([]byte, 16<<10)
 	for {
@@ -82,15 +85,9 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 			message = append([]byte(nil), message...)
 			under.Go(func() {
 				defer func() { <-window }()
-				reply := client.Datagram(ctx, message)
-				if reply == nil {
-					return
-				}
-				writing.Lock()
-				defer writing.Unlock()
-				_ = conn.SetWriteDeadline(time.Now().Add(s.patience))
-				if _, err := conn.Write(reply); err != nil {
-					conn.Close() // half a reply may be out: the stream has no meaning any more
+				reply := disp.mirrored(message, remote, local, func() []byte { return client.Datagram(ctx, message) })
+				if reply != nil {
+					_ = write(reply) // on failure the connection ends
 				}
 			})
 		}

@@ -66,6 +66,7 @@ func translate(req *ngproto.Request, desc *sdp.Description) *call.Request {
 			BlockShort:   f.BlockShort,
 			MediaEcho:    mediaEcho(f.MediaEcho),
 			DropTraffic:  dropTraffic(f.DropTraffic),
+			EventLog:     req.DTMFLogDest,
 			GenerateRTCP: onOff(f.GenerateRTCP),
 			TOS:          tos(req.TOS),
 			KeepTOS:      req.TOS.Set && req.TOS.N < 0,

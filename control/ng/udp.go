@@ -25,10 +25,13 @@ func ListenUDP(addr netip.AddrPort, log *slog.Logger) (*UDP, error) {
 
 // Serve has disp answer requests until ctx ends, then closes the socket.
 func (u *UDP) Serve(ctx context.Context, disp *Dispatcher) error {
+	local := u.Addr()
 	return u.UDP.Serve(ctx, func(from netip.AddrPort, datagram []byte) []byte {
 		if !disp.Allows(from.Addr()) {
 			return nil
 		}
-		return disp.From(from.Addr()).Within(ctx, datagram, func() int { return u.paths.room(from) })
+		return disp.mirrored(datagram, from, local, func() []byte {
+			return disp.From(from.Addr()).Within(ctx, datagram, func() int { return u.paths.room(from) })
+		})
 	})
 }
