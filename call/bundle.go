@@ -334,7 +334,7 @@ func (p *Plan) bundled(party *Party, carrier int) *media.Bundle {
 		if b.MIDExtension == 0 {
 			b.MIDExtension = m.ext.id(midURI)
 		}
-		b.Medias = append(b.Medias, media.Bundled{MID: m.Mid, SSRCs: m.signalledSSRCs()})
+		b.Medias = append(b.Medias, media.Bundled{MID: m.Mid, SSRCs: m.SSRCs()})
 		in := &b.Medias[len(b.Medias)-1]
 		in.Sinks = p.sinks(party, m, Ref{party.ID, i})
 		in.Treatment = p.treatment(party, m, in.Sinks)
@@ -350,8 +350,8 @@ func (p *Plan) bundled(party *Party, carrier int) *media.Bundle {
 	return b
 }
 
-// signalledSSRCs returns the sources a party announces (RFC 5576).
-func (m *Media) signalledSSRCs() []uint32 {
+// SSRCs returns the sources that the party announces (RFC 5576).
+func (m *Media) SSRCs() []uint32 {
 	if m.Section == nil {
 		return nil
 	}

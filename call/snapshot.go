@@ -71,6 +71,7 @@ type StreamSnapshot struct {
 	RTCP      bool
 	Shared    bool // with a media before or after this one, in a bundle: Stats are of both
 	Local     netip.AddrPort
+	Told      netip.AddrPort // what the party was told for Local
 	Signalled netip.AddrPort
 	Stats     media.Stats
 }
@@ -188,7 +189,7 @@ func (c *Call) snapshot() *Snapshot {
 			for _, comp := range []*Component{&m.RTP, &m.RTCP} {
 				if comp.Leg != nil {
 					ms.Streams = append(ms.Streams, StreamSnapshot{
-						RTCP: comp == &m.RTCP, Shared: m.carried(i), Local: comp.Leg.Local(), Signalled: comp.Signalled, Stats: comp.Leg.Stats(),
+						RTCP: comp == &m.RTCP, Shared: m.carried(i), Local: comp.Leg.Local(), Told: comp.Leg.Advertised(), Signalled: comp.Signalled, Stats: comp.Leg.Stats(),
 					})
 				}
 			}

@@ -124,6 +124,8 @@ type Agent struct {
 	out      writer
 	refused  limiter
 	counters Counters
+	before   Counters // of sessions that were restarted
+	impostor netip.AddrPort
 }
 
 // base is a Base with what follows from it.

@@ -111,6 +111,7 @@ func (a *Agent) respondError(b *base, m *message, from netip.AddrPort, code int,
 // than came.
 func (a *Agent) refuse(b *base, m *message, from netip.AddrPort, code int, reason string, now time.Time) {
 	a.counters.Unauthenticated++
+	a.impostor = from
 	if !a.refused.pass(now) {
 		return
 	}

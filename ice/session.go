@@ -2,6 +2,7 @@ package ice
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -94,6 +95,7 @@ func (a *Agent) Restart(own Credentials, local []Base) error {
 		return nil
 	}
 	a.forgetPeer()
+	a.before, a.impostor = a.counters, netip.AddrPort{}
 	if a.key != nil {
 		a.old = &generation{a.cfg.Credentials.Ufrag, a.key}
 	}

@@ -270,7 +270,10 @@ func (h *handshake) gaveUp(session *dtls.Session, err error) {
 }
 
 func (h *handshake) failed(err error) {
-	h.trouble.Store(&err)
+	// A peer that was refused may leave the next handshake half done, which says less.
+	if old := h.trouble.Load(); old == nil || !errors.Is(err, dtls.ErrTimeout) || !errors.Is(*old, dtls.ErrFingerprint) {
+		h.trouble.Store(&err)
+	}
 	p := h.link.plane
 	if leg := h.link.view.Load().primary(h.component); leg != nil {
 		leg.count.failed.Add(1)
@@ -278,6 +281,13 @@ func (h *handshake) failed(err error) {
 			p.log.Info("DTLS handshake", "local", leg.local, "err", err, "unlogged", more)
 		}
 	}
+}
+
+// role returns ours as it was agreed.
+func (h *handshake) role() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.agreed.Role.String()
 }
 
 // usableProfiles leaves out the SRTP profiles that the srtp package does not know.

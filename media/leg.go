@@ -38,6 +38,7 @@ type Leg struct {
 
 	count     counters
 	strange   stranger
+	odd       stranger
 	inKernel  atomic.Bool
 	streams   *streams               // shared with the leg beside
 	stream    atomic.Pointer[stream] // of the last RTP packet at the socket; nil before it

@@ -12,7 +12,10 @@ import (
 type LinkState struct {
 	ICE       string         // state of the agent; empty: there is none
 	Selected  netip.AddrPort // where ICE sends RTP; zero before it has found a pair
+	Checks    ice.Report
 	DTLS      string         // state of the session for RTP; empty: there is none
+	DTLSRole  string         // ours: active, passive or unknown
+	DTLSHeard netip.AddrPort // where the last DTLS packet came from; zero before one has
 	DTLSError string         // of the last handshake that failed
 }
 
@@ -20,7 +23,8 @@ type LinkState struct {
 func (l *Link) State() LinkState {
 	var s LinkState
 	if agent := l.running.Load(); agent != nil {
-		s.ICE = agent.State().String()
+		s.Checks = agent.Report()
+		s.ICE = s.Checks.State.String()
 		if pair, ok := agent.Selected(ice.RTP); ok {
 			s.Selected = pair.Remote
 		}
@@ -29,6 +33,10 @@ func (l *Link) State() LinkState {
 		if session := h.running.Load(); session != nil {
 			s.DTLS = session.State().String()
 		}
+		if from := h.heard.Load(); from != nil {
+			s.DTLSHeard = from.to.addr
+		}
+		s.DTLSRole = h.role()
 		if err := h.trouble.Load(); err != nil {
 			s.DTLSError = (*err).Error()
 		}
@@ -36,7 +44,7 @@ func (l *Link) State() LinkState {
 	return s
 }
 
-// stranger is the last source that was refused on a leg.
+// stranger is the last source of something that was refused on a leg.
 type stranger struct {
 	mu   sync.Mutex
 	from netip.AddrPort

@@ -133,6 +133,7 @@ func (l *Leg) note(data []byte, now time.Duration) {
 func (w *worker) stun(l *Leg, p *plan, data []byte, from netip.AddrPort) {
 	if p.Link == nil || !p.Link.stun(l, data, from) {
 		l.drop(DropSTUN)
+		l.odd.note(from, w.now)
 	}
 }
 
@@ -148,6 +149,7 @@ func (w *worker) open(l *Leg, p *plan, class rtp.Class, data []byte, from netip.
 		}
 		if data, sealed, why, ok = w.unprotect(l, p, class, data); !ok {
 			l.drop(why)
+			l.odd.note(from, w.now)
 			return nil, false, false
 		}
 		if p.Proof != nil && !l.learn.closed && p.Learning != LearnOff {
@@ -163,6 +165,7 @@ func (w *worker) open(l *Leg, p *plan, class rtp.Class, data []byte, from netip.
 	}
 	if !ok {
 		l.drop(why)
+		l.odd.note(from, w.now)
 	}
 	return data, sealed, ok
 }

@@ -49,6 +49,7 @@ type Stats struct {
 
 	Stranger   netip.AddrPort // the last source that userspace has refused; zero when it has refused none
 	StrangerAt time.Duration  // when
+	Odd        netip.AddrPort // the last source of what is not what should come here, or has the wrong keys; zero when nothing was
 
 	Plane PlaneName
 	Why   string // not in the kernel; empty if it is
@@ -91,6 +92,7 @@ func (l *Leg) Stats() Stats {
 	}
 	st.Source, st.Confirmed = l.source()
 	st.Stranger, st.StrangerAt = l.strange.read()
+	st.Odd, _ = l.odd.read()
 	if q, p := l.peer.Load(), l.plan.Load(); q != nil && p != nil && q.epoch == p.Epoch {
 		st.LearnedAt = q.at
 	}

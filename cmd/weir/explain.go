@@ -18,7 +18,7 @@ func explainCommand() *cobra.Command {
 		Short: "Say why a call has sound, or has none",
 		Long: `Say for each party and direction of a call what was signalled, what was learnt and when, when the last packet came,
 what was dropped and why, which plane relays and why not the kernel, how far ICE and DTLS are, and what follows from it.
-The first line is the verdict.`,
+The first line is the verdict, the second one the likely cause and what to do.`,
 	}
 	client, asJSON := tool(cmd)
 	cmd.Args = cobra.ExactArgs(1)
@@ -38,7 +38,11 @@ The first line is the verdict.`,
 
 func printExplanation(out io.Writer, e *cli.Explanation) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n\n", e.Verdict.Code, e.Verdict.Text)
+	fmt.Fprintf(&b, "%s: %s\n", e.Verdict.Code, e.Verdict.Text)
+	if e.Verdict.Advice != "" {
+		fmt.Fprintf(&b, "%s\n", e.Verdict.Advice)
+	}
+	b.WriteString("\n")
 	fmt.Fprintf(&b, "call %s, %s, %s old; ends by %s in %s\n", e.Call.CallID, e.Call.State, time.Duration(e.Call.AgeSeconds)*time.Second,
 		e.Call.EndsBy, time.Duration(e.Call.EndsSeconds)*time.Second)
 	for i := range e.Flows {
@@ -58,7 +62,11 @@ func writeFlow(b *strings.Builder, f *cli.Flow) {
 		to = "nobody"
 	}
 	fmt.Fprintf(b, "\n%s to %s: %s %d, %s\n", f.From, to, l.Media, l.Index, f.Direction)
-	row("local", "%s", l.Local)
+	local := l.Local
+	if f.Told != l.Local {
+		local += ", told as " + f.Told
+	}
+	row("local", "%s", local)
 	row("signalled", "%s", cmp.Or(l.Signalled, "nothing"))
 	learnt := "nothing yet"
 	if l.Source != "" {
@@ -92,11 +100,18 @@ func writeFlow(b *strings.Builder, f *cli.Flow) {
 	if f.ICE != "" {
 		row("ICE", "%s %s", f.ICE, f.Selected)
 	}
+	if c := f.Checks; c != nil {
+		row("checks", "%d sent to %s, %d answered; %d received, %d with wrong credentials", c.Sent, cmp.Or(strings.Join(c.To, ", "), "nowhere"),
+			c.Answered, c.Received, c.Unauthenticated)
+	}
 	if f.DTLS != "" {
 		row("DTLS", "%s %s", f.DTLS, f.DTLSError)
 	}
 	for i, finding := range f.Findings {
 		row([]string{"verdict", ""}[min(i, 1)], "%s: %s", finding.Code, finding.Text)
+		if finding.Advice != "" {
+			row("", "%s", finding.Advice)
+		}
 	}
 }
 

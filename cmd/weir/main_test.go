@@ -218,7 +218,7 @@ func TestTools(t *testing.T) {
 		{[]string{"status"}, "calls              1 live"},
 		{[]string{"list"}, "one   ng        offered"},
 		{[]string{"show", "one"}, "one   ng        offered"},
-		{[]string{"explain", "one"}, "not answered: untagged 2 has not answered yet\n\ncall one, offered"},
+		{[]string{"explain", "one"}, "not answered: untagged 2 has not answered yet\nWithout an answer nobody is told where to send"},
 		{[]string{"explain", "one"}, "\na to untagged 2: audio 1, sendrecv\n  local        127.0.0.1:42"},
 		{[]string{"top", "--count=1"}, "1 calls"},
 		{[]string{"drain", "--deadline=1h", "--fail-ping"}, "new calls are refused; 1 calls are left, and are ended in "},

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/weir-media/weir/call"
@@ -20,30 +18,42 @@ const (
 	CodeICEFailed     Code = "ICE failed"
 	CodeDTLSFailed    Code = "DTLS failed"
 	CodeCrypto        Code = "crypto mismatch"
+	CodeWrongPort     Code = "wrong port"
 	CodeWrongSource   Code = "wrong source"
 	CodeMoved         Code = "NAT moved"
+	CodeNotRTP        Code = "not RTP"
 	CodeNoPackets     Code = "no packets"
 	CodeCodec         Code = "codec mismatch"
+	CodeUnknownStream Code = "unknown stream"
 	CodeNoDestination Code = "no destination"
+	CodeUnsent        Code = "cannot send"
 	CodeBlocked       Code = "blocked"
 	CodeUnanswered    Code = "not answered"
 	CodeUnderWay      Code = "under way"
 	CodeHold          Code = "on hold"
+	CodeLoss          Code = "packet loss"
 	CodeWithdrawn     Code = "fast path withdrawn"
+	CodeOtherSSRC     Code = "other SSRC"
 	CodeForeign       Code = "foreign packets"
 	CodeFlows         Code = "flows"
 )
 
 // weights are the codes in order.
 var weights = []Code{
-	CodeICEFailed, CodeDTLSFailed, CodeCrypto, CodeWrongSource, CodeMoved, CodeNoPackets, CodeCodec, CodeNoDestination, CodeBlocked,
-	CodeUnanswered, CodeUnderWay, CodeHold, CodeWithdrawn, CodeForeign, CodeFlows,
+	CodeICEFailed, CodeDTLSFailed, CodeCrypto, CodeWrongPort, CodeWrongSource, CodeMoved, CodeNotRTP, CodeNoPackets, CodeCodec,
+	CodeUnknownStream, CodeNoDestination, CodeUnsent, CodeBlocked, CodeUnanswered, CodeUnderWay, CodeHold, CodeLoss, CodeWithdrawn,
+	CodeOtherSSRC, CodeForeign, CodeFlows,
 }
+
+// Codes returns all codes, the weightiest first.
+func Codes() []Code { return slices.Clone(weights) }
 
 // Finding is one thing there is to say.
 type Finding struct {
-	Code Code   `json:"code"`
-	Text string `json:"text"`
+	Code   Code   `json:"code"`
+	Party  string `json:"party,omitempty"`  // whom it is about
+	Text   string `json:"text"`             // what was seen
+	Advice string `json:"advice,omitempty"` // the likely cause and what to do; empty when there is nothing to do
 }
 
 // Explanation says why a call has sound or has none.
@@ -59,9 +69,12 @@ type Flow struct {
 	To        []string      `json:"to"`
 	Direction string        `json:"direction"` // as the sender has it
 	Keying    string        `json:"keying"`    // plain, SDES or DTLS-SRTP
+	Told      string        `json:"told"`      // the address that the sender was told to send to
 	ICE       string        `json:"ice,omitempty"`
 	Selected  string        `json:"ice_selected,omitempty"`
+	Checks    *Checks       `json:"ice_checks,omitempty"`
 	DTLS      string        `json:"dtls,omitempty"`
+	DTLSHeard string        `json:"dtls_heard,omitempty"` // where the last DTLS packet came from
 	DTLSError string        `json:"dtls_error,omitempty"`
 	LearntS   float64       `json:"learnt_seconds_ago"` // -1 when no source was learnt
 	Stranger  string        `json:"stranger,omitempty"` // the last source that was refused
@@ -71,12 +84,14 @@ type Flow struct {
 	Findings  []Finding     `json:"findings"`
 }
 
-// What makes silence worth a word, and how much later than the party's last packet a stranger's must be to be taken for the party.
-const (
-	silence   = 5 * time.Second
-	movedLead = time.Second
-	recent    = 10 * time.Second
-)
+// Checks are the connectivity checks of ICE with a party, since the session began.
+type Checks struct {
+	Sent            uint64   `json:"sent"`
+	Answered        uint64   `json:"answered"`
+	Received        uint64   `json:"received"`
+	Unauthenticated uint64   `json:"unauthenticated"` // received, with a wrong user name or password
+	To              []string `json:"to"`
+}
 
 // Explain says why a call has sound or has none, or fails with call.ErrUnknownCall.
 func Explain(calls *call.Manager, id string) (*Explanation, error) {
@@ -96,8 +111,8 @@ func explain(snap *call.Snapshot, now time.Time) Explanation {
 		for k := range p.Media {
 			m := &p.Media[k]
 			for j := range m.Streams {
-				if s := &m.Streams[j]; !s.RTCP && !s.Shared {
-					f := flow{snap: snap, party: p, index: k, media: m, stream: s, now: media.Now()}
+				if s := &m.Streams[j]; !s.RTCP {
+					f := flow{snap: snap, party: p, index: k, media: m, stream: s, now: media.Now(), signalled: now.Sub(snap.LastSignal)}
 					e.Flows = append(e.Flows, f.explain())
 				}
 			}
@@ -109,7 +124,10 @@ func explain(snap *call.Snapshot, now time.Time) Explanation {
 
 // verdict picks the weightiest finding.
 func verdict(flows []Flow) Finding {
-	best := Finding{CodeUnanswered, "the call has no media that could flow"}
+	best := Finding{
+		Code: CodeUnanswered, Text: "the call has no media that could flow",
+		Advice: "All of its sections are rejected (port 0), or are not over UDP.",
+	}
 	weight := len(weights)
 	for i := range flows {
 		for _, f := range flows[i].Findings {
@@ -119,22 +137,25 @@ func verdict(flows []Flow) Finding {
 		}
 	}
 	if best.Code == CodeFlows && len(flows) > 1 {
-		best.Text = "media flows in every direction"
+		best.Party, best.Text = "", "media flows in every direction"
 	}
 	return best
 }
 
 // flow is what is explained.
 type flow struct {
-	snap   *call.Snapshot
-	party  *call.PartySnapshot
-	index  int
-	media  *call.MediaSnapshot
-	stream *call.StreamSnapshot
-	now    time.Duration
+	snap      *call.Snapshot
+	party     *call.PartySnapshot
+	index     int
+	media     *call.MediaSnapshot
+	stream    *call.StreamSnapshot
+	now       time.Duration // on the media plane's clock
+	signalled time.Duration // since the last message about the call
 
 	name     string
 	hearers  []hearer
+	received uint64        // packets of the party, of this media
+	last     time.Duration // when the last one came
 	findings []Finding
 }
 
@@ -143,10 +164,6 @@ type hearer struct {
 	name     string
 	media    *call.MediaSnapshot
 	answered bool
-}
-
-func (f *flow) say(code Code, format string, args ...any) {
-	f.findings = append(f.findings, Finding{code, fmt.Sprintf(format, args...)})
 }
 
 // partyName is the tag of a party, or a number for one that has none yet.
@@ -169,11 +186,19 @@ func (f *flow) explain() Flow {
 			}
 		}
 	}
-	st := &f.stream.Stats
+	f.count()
+	st, link := &f.stream.Stats, &f.media.Link
 	out := Flow{
 		From: f.name, To: []string{}, Direction: f.media.Direction.String(), Keying: f.media.Media.Security.Keying.String(),
-		ICE: f.media.Link.ICE, Selected: text(f.media.Link.Selected), DTLS: f.media.Link.DTLS, DTLSError: f.media.Link.DTLSError,
-		LearntS: -1, Stranger: text(st.Stranger), Payloads: []int{}, Leg: leg(f.name, f.index+1, f.media, f.stream),
+		Told: text(f.stream.Told), ICE: link.ICE, Selected: text(link.Selected), DTLS: link.DTLS, DTLSHeard: text(link.DTLSHeard),
+		DTLSError: link.DTLSError, LearntS: -1, Stranger: text(st.Stranger), Payloads: []int{},
+		Leg: leg(f.name, f.index+1, f.media, f.stream),
+	}
+	if link.ICE != "" {
+		c := &link.Checks.Counters
+		out.Checks = &Checks{
+			Sent: c.Checks, Answered: c.Responses, Received: c.Requests, Unauthenticated: c.Unauthenticated, To: texts(link.Checks.Remotes),
+		}
 	}
 	for _, h := range f.hearers {
 		out.To = append(out.To, h.name)
@@ -197,188 +222,33 @@ func (f *flow) explain() Flow {
 	return out
 }
 
-// judge collects the findings.
-func (f *flow) judge() {
+// count notes what has come of the media. Those of a bundle share a leg, whose counts are then of all of them.
+func (f *flow) count() {
 	st := &f.stream.Stats
-	received := st.In.Packets + st.Kernel.Packets
-	last := max(st.LastUser, st.LastKernel)
-	switch {
-	case f.party.Party.Description == nil:
-		f.say(CodeUnanswered, "%s has not answered yet", f.name)
-		return
-	case !f.media.Direction.Sends():
-		f.say(CodeHold, "%s sends nothing, as agreed: its media is %s", f.name, f.media.Direction)
-		return
-	}
-	f.judgeHearers()
-	f.judgeWay()
-	f.judgeKeys(received)
-	strange := st.Drops[media.DropForeign] + st.Drops[media.DropEarly] + st.Kernel.Refused
-	switch {
-	case received == 0 && strange > 0:
-		f.say(CodeWrongSource, "%d packets came%s, and none from %s, where %s should be: %s", strange, from(st.Stranger), expected(f.stream), f.name,
-			"its SDP names another address than it sends from, or somebody else sends here")
-	case received == 0 && len(f.findings) == 0:
-		f.say(CodeNoPackets, "no packet has come from %s to %s; it was to send from %s. A firewall or NAT may be in the way, or it was told an address "+
-			"it cannot reach", f.name, f.stream.Local, expected(f.stream))
-	case received > 0 && strange > 0 && st.StrangerAt > last+movedLead:
-		f.say(CodeMoved, "%s sent from %v until %s ago; since then packets come%s and are refused. Its NAT binding has moved: a re-offer, "+
-			"or media handover, lets it", f.name, st.Source, ago(f.now-last), from(st.Stranger))
-	case received > 0 && f.now-last > silence:
-		f.say(CodeNoPackets, "%s has been silent for %s, after %d packets", f.name, ago(f.now-last), received)
-	case strange > 0 && st.StrangerAt > 0 && f.now-st.StrangerAt < recent:
-		f.say(CodeForeign, "%d packets%s were refused beside those of %s", strange, from(st.Stranger), f.name)
-	}
-	f.judgeCodec()
-	if n := st.Drops[media.DropBlocked] + st.Drops[media.DropMuted]; n > 0 && n >= received/2 {
-		f.say(CodeBlocked, "%d packets of %s were kept from everybody, as signalling wants it", n, f.name)
-	}
-	if st.Plane != media.PlaneKernel && withdrawn(st.Why) {
-		f.say(CodeWithdrawn, "packets of %s go through userspace since the kernel did not relay them: %s", f.name, st.Why)
-	}
-	if len(f.findings) == 0 {
-		f.say(CodeFlows, "media flows from %s to %s, in the %s plane", f.name, strings.Join(f.names(), ", "), st.Plane)
-	}
-}
-
-func (f *flow) names() []string {
-	var names []string
-	for _, h := range f.hearers {
-		names = append(names, h.name)
-	}
-	return names
-}
-
-// judgeHearers looks at whom the flow is for.
-func (f *flow) judgeHearers() {
-	for _, h := range f.hearers {
-		switch {
-		case !h.answered:
-			f.say(CodeUnanswered, "%s has not answered yet", h.name)
-		case !h.media.Direction.Receives():
-			f.say(CodeHold, "%s takes nothing, as agreed: its media is %s", h.name, h.media.Direction)
-		case len(h.media.Streams) > 0 && !h.media.Streams[0].Stats.Destination.IsValid() && h.media.Link.ICE == "":
-			f.say(CodeNoDestination, "nobody knows where %s is: its SDP names no address, and no packet of it has come", h.name)
-		}
-	}
-	if len(f.hearers) == 0 {
-		f.say(CodeNoDestination, "nobody hears %s", f.name)
-	}
-}
-
-// judgeWay looks at ICE.
-func (f *flow) judgeWay() {
-	switch f.media.Link.ICE {
-	case "failed", "disconnected":
-		f.say(CodeICEFailed, "ICE with %s has %s: no pair of addresses works both ways; compare the candidates with what firewalls let through",
-			f.name, f.media.Link.ICE)
-	case "new", "checking":
-		f.say(CodeUnderWay, "ICE with %s is %s", f.name, f.media.Link.ICE)
-	}
-}
-
-// judgeKeys looks at DTLS and SRTP.
-func (f *flow) judgeKeys(received uint64) {
-	link, st := &f.media.Link, &f.stream.Stats
-	switch {
-	case link.DTLS == "" || link.DTLS == "connected" || f.media.Media.Security.Keying != call.KeyedDTLS:
-	case link.DTLS == "failed" || link.DTLSError != "":
-		why := link.DTLSError
-		if why == "" {
-			why = "no reason is known"
-		}
-		f.say(CodeDTLSFailed, "the DTLS handshake with %s fails: %s", f.name, why)
-	default:
-		f.say(CodeUnderWay, "the DTLS handshake with %s is %s", f.name, link.DTLS)
-	}
-	for _, c := range []struct {
-		why  media.Drop
-		text string
-	}{
-		{media.DropAuth, "do not fit the keys that were agreed: the key in its SDP is not the one it uses"},
-		{media.DropUnsealed, "are not SRTP, though SRTP is agreed"},
-		{media.DropNoKeys, "came before there were keys"},
-	} {
-		if n := st.Drops[c.why]; n > 0 && n >= received/10 && !(c.why == media.DropNoKeys && received > 0) {
-			f.say(CodeCrypto, "%d packets of %s %s", n, f.name, c.text)
-		}
-	}
-}
-
-// judgeCodec compares the payload types that come with what is agreed.
-func (f *flow) judgeCodec() {
-	sends := f.media.Media.Sends
-	if len(sends) == 0 {
+	if !f.media.Media.Bundled {
+		f.received, f.last = st.In.Packets+st.Kernel.Packets, max(st.LastUser, st.LastKernel)
 		return
 	}
 	for i := range f.media.Ingress {
-		t := f.media.Ingress[i].PayloadType
-		if t < 0 {
-			continue
-		}
-		k := -1
-		for j := range sends {
-			if int(sends[j].PayloadType) == t {
-				k = j
-			}
-		}
-		if k < 0 {
-			f.say(CodeCodec, "%s sends payload type %d, which is not agreed; agreed are %s", f.name, t, codecNames(f.media, sending))
-			continue
-		}
-		for _, h := range f.hearers {
-			takes := h.media.Media.Receives
-			understood := len(takes) == 0
-			for j := range takes {
-				understood = understood || strings.EqualFold(takes[j].Name, sends[k].Name)
-			}
-			if !understood {
-				f.say(CodeCodec, "%s sends %s, which %s does not take; it takes %s", f.name, sends[k].Name, h.name, codecNames(h.media, receiving))
-			}
-		}
+		f.received += f.media.Ingress[i].Packets
+		f.last = max(f.last, f.media.Ingress[i].LastSeen)
 	}
 }
 
-// withdrawn tells whether a reason is that the kernel was tried.
-func withdrawn(why string) bool {
-	return slices.ContainsFunc(media.WithdrawnReasons(), func(label string) bool { return strings.HasPrefix(why, label) })
+// rtcp returns the leg for RTCP; nil when it shares that of RTP.
+func (f *flow) rtcp() *call.StreamSnapshot {
+	for i := range f.media.Streams {
+		if f.media.Streams[i].RTCP {
+			return &f.media.Streams[i]
+		}
+	}
+	return nil
 }
 
-// expected is where the party should be.
-func expected(s *call.StreamSnapshot) string {
-	switch {
-	case s.Stats.Source.IsValid():
-		return s.Stats.Source.String()
-	case s.Signalled.IsValid():
-		return s.Signalled.String()
+func texts(all []netip.AddrPort) []string {
+	list := []string{}
+	for _, a := range all {
+		list = append(list, a.String())
 	}
-	return "an address nobody has told"
-}
-
-func from(stranger netip.AddrPort) string {
-	if !stranger.IsValid() {
-		return ""
-	}
-	return " from " + stranger.String()
-}
-
-func ago(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
-
-// Which of a media's codecs are meant.
-const (
-	sending = iota
-	receiving
-)
-
-// codecNames lists what a media may send, or be sent, with the payload types.
-func codecNames(m *call.MediaSnapshot, way int) string {
-	list := m.Media.Sends
-	if way == receiving {
-		list = m.Media.Receives
-	}
-	var names []string
-	for i := range list {
-		names = append(names, fmt.Sprintf("%d (%s)", list[i].PayloadType, list[i].Name))
-	}
-	return strings.Join(names, ", ")
+	return list
 }

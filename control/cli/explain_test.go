@@ -3,6 +3,7 @@ package cli_test
 import (
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,6 +138,19 @@ func (s *stage) until(code cli.Code, step func()) *cli.Explanation {
 	}
 }
 
+// TestVerdictsAreDocumented looks for every code in the pages for operators.
+func TestVerdictsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range cli.Codes() {
+		if !strings.Contains(string(page), "`"+string(code)+"`") {
+			t.Errorf("docs/operating.md does not have %q", code)
+		}
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	off := media.LearnOff
 	const key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -194,8 +208,8 @@ func TestVerdicts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			e := c.play(newStage(t, nil))
-			if !strings.Contains(e.Verdict.Text, c.want) {
-				t.Errorf("the verdict says %q, want %q in it", e.Verdict.Text, c.want)
+			if said := e.Verdict.Text + " " + e.Verdict.Advice; !strings.Contains(said, c.want) {
+				t.Errorf("the verdict says %q, want %q in it", said, c.want)
 			}
 		})
 	}

@@ -28,16 +28,22 @@ func halfway(link media.LinkState, keying call.Keying, received uint64) *call.Sn
 	}
 	a := &call.Party{ID: 1, Tag: "a", Description: section("sendrecv")}
 	b := &call.Party{ID: 2, Tag: "b", Description: section("sendrecv")}
+	var came []media.StreamStats
+	if received > 0 {
+		came = []media.StreamStats{{SSRC: 7, Counts: media.Counts{Packets: received}, PayloadType: 0}}
+	}
+	talk := []media.StreamStats{{SSRC: 8, Counts: media.Counts{Packets: 50}, PayloadType: 0}}
 	ma := &call.Media{Type: "audio", Hears: []call.Subscription{{Ref: call.Ref{Party: 2}}}, Security: call.Security{Keying: keying}}
 	mb := &call.Media{Type: "audio", Hears: []call.Subscription{{Ref: call.Ref{Party: 1}}}}
-	return &call.Snapshot{CallID: "c", Created: time.Now(), Ends: time.Now(), Parties: []call.PartySnapshot{
-		{Party: a, Media: []call.MediaSnapshot{{Media: ma, Direction: sdp.SendRecv, Streams: stream(received), Link: link}}},
-		{Party: b, Media: []call.MediaSnapshot{{Media: mb, Direction: sdp.SendRecv, Streams: stream(50)}}},
+	return &call.Snapshot{CallID: "c", Created: time.Now(), LastSignal: time.Now(), Ends: time.Now(), Parties: []call.PartySnapshot{
+		{Party: a, Media: []call.MediaSnapshot{{Media: ma, Direction: sdp.SendRecv, Streams: stream(received), Link: link, Ingress: came}}},
+		{Party: b, Media: []call.MediaSnapshot{{Media: mb, Direction: sdp.SendRecv, Streams: stream(50), Ingress: talk}}},
 	}}
 }
 
 // TestVerdictsOfLinks covers what takes a minute of real time to come about.
 func TestVerdictsOfLinks(t *testing.T) {
+	heard := netip.MustParseAddrPort("192.0.2.1:4000")
 	for _, c := range []struct {
 		name   string
 		link   media.LinkState
@@ -47,9 +53,11 @@ func TestVerdictsOfLinks(t *testing.T) {
 	}{
 		{"ICE has failed", media.LinkState{ICE: "failed"}, call.Plain, CodeICEFailed, "ICE with a has failed"},
 		{"consent is lost", media.LinkState{ICE: "disconnected"}, call.Plain, CodeICEFailed, "disconnected"},
-		{"DTLS has failed", media.LinkState{DTLS: "failed", DTLSError: "the fingerprint differs"}, call.KeyedDTLS, CodeDTLSFailed, "fails: the fingerprint differs"},
-		{"DTLS is tried again", media.LinkState{ICE: "completed", DTLS: "connecting", DTLSError: "no common cipher"}, call.KeyedDTLS, CodeDTLSFailed, "no common cipher"},
-		{"DTLS goes on", media.LinkState{DTLS: "connecting"}, call.KeyedDTLS, CodeUnderWay, "handshake with a is connecting"},
+		{"no candidate is of use", media.LinkState{ICE: "checking"}, call.Plain, CodeUnderWay, "0 checks were sent to nowhere"},
+		{"DTLS was never answered", media.LinkState{DTLS: "connecting", DTLSRole: "active", DTLSError: "dtls: active: no answer"}, call.KeyedDTLS, CodeDTLSFailed, "Weir says hello to 192.0.2.1:4000"},
+		{"DTLS has failed", media.LinkState{DTLS: "failed", DTLSHeard: heard, DTLSError: "the fingerprint differs"}, call.KeyedDTLS, CodeDTLSFailed, "fails: the fingerprint differs"},
+		{"DTLS is tried again", media.LinkState{ICE: "completed", DTLS: "connecting", DTLSHeard: heard, DTLSError: "no common cipher"}, call.KeyedDTLS, CodeDTLSFailed, "no common cipher"},
+		{"DTLS goes on", media.LinkState{DTLS: "connecting", DTLSHeard: heard}, call.KeyedDTLS, CodeUnderWay, "handshake with a is connecting"},
 		{"nothing is wrong", media.LinkState{ICE: "completed", DTLS: "connected"}, call.KeyedDTLS, CodeNoPackets, "no packet has come from a"},
 	} {
 		e := explain(halfway(c.link, c.keying, 0), time.Now())

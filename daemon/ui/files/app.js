@@ -131,12 +131,14 @@ async function explain() {
   } catch (error) {
     if (id !== chosen) return;
     byID("verdict").textContent = "the call has ended";
+    byID("advice").textContent = "";
     byID("flows").replaceChildren();
     return;
   }
   if (id !== chosen) return;
   byID("name").textContent = id;
   byID("verdict").textContent = `${e.verdict.code}: ${e.verdict.text}`;
+  byID("advice").textContent = e.verdict.advice || "";
   byID("flows").replaceChildren(...e.flows.flatMap(flow));
 }
 
@@ -154,7 +156,7 @@ function flow(f) {
   add("ICE", f.ice || "");
   add("DTLS", [f.dtls, f.dtls_error].filter(Boolean).join(" "));
   for (const d of f.drops) add("dropped", `${d.count} ${d.reason}`);
-  for (const n of f.findings) add(n.code, n.text);
+  for (const n of f.findings) add(n.code, [n.text, n.advice].filter(Boolean).join(". "));
   return [make("h2", `${f.from} to ${f.to.join(", ") || "nobody"}: ${leg.media} ${leg.index}, ${f.direction}`), list];
 }
 
