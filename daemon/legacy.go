@@ -142,6 +142,9 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 			if err != nil {
 				return err
 			}
+			if err := d.mark(s); err != nil {
+				return errors.Join(err, s.Close())
+			}
 			s.Only(d.allows)
 			taken = append(taken, a.Port())
 			l.ways = append(l.ways, legacyWay{"rtpproxy", "udp " + a.String(), func(ctx context.Context) error { return l.rtpproxy.ServeUDP(ctx, s, peer) }, s})
@@ -166,6 +169,9 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 				s, err := socket.ListenTCP(a, purpose, d.book.logger("control"))
 				if err == nil {
 					s.Only(d.allows)
+					if err = d.mark(s); err != nil {
+						return errors.Join(err, s.Close())
+					}
 				}
 				return l.stream("tcp "+a.String(), false)(s, err)
 			})
@@ -181,6 +187,9 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 			s, err := socket.ListenTCP(a, socket.Purpose{Language: "mediaproxy", Option: "--listen-tcp"}, d.book.logger("control"))
 			if err != nil {
 				return err
+			}
+			if err := d.mark(s); err != nil {
+				return errors.Join(err, s.Close())
 			}
 			s.Only(d.allows)
 			l.ways = append(l.ways, legacyWay{"mediaproxy", "tcp " + a.String(), func(ctx context.Context) error { return l.mediaproxy.Serve(ctx, s) }, s})
@@ -259,11 +268,17 @@ func (l *legacy) run(ctx context.Context, group *errgroup.Group) {
 	}
 }
 
-func (l *legacy) close() error {
+// leave closes the sockets, which takes those of unix away. Calls go on without them.
+func (l *legacy) leave() error {
 	var errs []error
 	for _, w := range l.ways {
 		errs = append(errs, w.Close())
 	}
+	return errors.Join(errs...)
+}
+
+func (l *legacy) close() error {
+	errs := []error{l.leave()}
 	if l.recordings != nil {
 		errs = append(errs, l.recordings.Close())
 	}

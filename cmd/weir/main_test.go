@@ -204,6 +204,21 @@ func TestDeadlineEndsCallsAndDaemon(t *testing.T) {
 	}
 }
 
+// TestHandOverTakesSocketsAway leaves nothing that the next process would stumble over.
+func TestHandOverTakesSocketsAway(t *testing.T) {
+	dir := t.TempDir()
+	paths := []string{filepath.Join(dir, "rtpproxy"), filepath.Join(dir, "kept-open"), filepath.Join(dir, "ng")}
+	s := serve(t, "--state-dir="+dir, "--listen-rtpproxy=unix:"+paths[0], "--listen-rtpproxy=cunix:"+paths[1], "--listen-unix-ng="+paths[2])
+	s.offer("one")
+	send(t, syscall.SIGUSR2)
+	s.end()
+	for _, path := range append(paths, s.socket) {
+		if _, err := os.Lstat(path); !os.IsNotExist(err) {
+			t.Errorf("%s is still there: %v", filepath.Base(path), err)
+		}
+	}
+}
+
 func TestSignalsThatTurnTheDaemon(t *testing.T) {
 	s := serve(t)
 	send(t, syscall.SIGUSR1)

@@ -79,7 +79,7 @@ func settings() []command {
 		{"redisdisable", "0|1", "stop writing to Redis, or go on", setRedisDisable, nil},
 		{"redisconnecttimeout", "<uint>", "milliseconds to connect to Redis", setRedis("redis-connect-timeout", 1, func(r *RedisSettings) *int { return &r.ConnectTimeout }), nil},
 		{"rediscmdtimeout", "<uint>", "milliseconds for a command to Redis", setRedis("redis-cmd-timeout", 0, func(r *RedisSettings) *int { return &r.CommandTimeout }), nil},
-		{"controltos", "<uint>", "TOS of replies to ng requests", (*Commands).setControlTOS, nil},
+		{"controltos", "<uint>", "TOS of replies on control sockets", (*Commands).setControlTOS, nil},
 		{"deletedelay", "<uint>", "seconds between a delete and its effect", (*Commands).setDeleteDelay, nil},
 	}
 }
