@@ -75,7 +75,7 @@ func (c *Call) signalled() {
 	c.schedule(c.lastSignal)
 	if !c.converts && c.plan.converts() {
 		c.converts = true
-		c.manager.cfg.Log.Warn("the parties have agreed on codecs that would have to be converted, which is not possible yet: packets pass as they are",
+		c.manager.cfg.Log.With("system", "codec").Warn("the parties have agreed on codecs that would have to be converted, which is not possible yet: packets pass as they are",
 			"call", c.id)
 	}
 }

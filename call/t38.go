@@ -54,7 +54,7 @@ func (d *draft) translates(fm, tm *Media, s section, req *Request) bool {
 	}
 	if !d.call.faxed {
 		d.call.faxed = true
-		d.call.manager.cfg.Log.Warn("a T.38 gateway is asked for and there is none: media of the section goes nowhere", "call", d.call.id)
+		d.call.manager.cfg.Log.With("system", "codec").Warn("a T.38 gateway is asked for and there is none: media of the section goes nowhere", "call", d.call.id)
 	}
 	return true
 }

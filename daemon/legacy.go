@@ -138,9 +138,12 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 	o := &d.opts.Legacy
 	udp := func(option, text string, peer bool) error {
 		return eachAddress(option, text, func(a netip.AddrPort) error {
-			s, err := socket.ListenUDP(a, socket.Purpose{Language: "rtpproxy", Option: option}, d.log)
+			s, err := socket.ListenUDP(a, socket.Purpose{Language: "rtpproxy", Option: option}, d.book.logger("control"))
 			if err != nil {
 				return err
+			}
+			if err := d.mark(s); err != nil {
+				return errors.Join(err, s.Close())
 			}
 			s.Only(d.allows)
 			taken = append(taken, a.Port())
@@ -163,14 +166,17 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 			err = udp(option, place, false)
 		case kind == "tcp":
 			err = eachAddress(option, place, func(a netip.AddrPort) error {
-				s, err := socket.ListenTCP(a, purpose, d.log)
+				s, err := socket.ListenTCP(a, purpose, d.book.logger("control"))
 				if err == nil {
 					s.Only(d.allows)
+					if err = d.mark(s); err != nil {
+						return errors.Join(err, s.Close())
+					}
 				}
 				return l.stream("tcp "+a.String(), false)(s, err)
 			})
 		default:
-			err = l.stream(kind+" "+place, kind == "unix")(socket.ListenUnix(place, purpose, d.log))
+			err = l.stream(kind+" "+place, kind == "unix")(socket.ListenUnix(place, purpose, d.book.logger("control")))
 		}
 		if err != nil {
 			return nil, err
@@ -178,9 +184,12 @@ func (l *legacy) listen(d *Daemon) (taken []uint16, err error) {
 	}
 	for _, text := range o.TCP {
 		err := eachAddress("--listen-tcp", text, func(a netip.AddrPort) error {
-			s, err := socket.ListenTCP(a, socket.Purpose{Language: "mediaproxy", Option: "--listen-tcp"}, d.log)
+			s, err := socket.ListenTCP(a, socket.Purpose{Language: "mediaproxy", Option: "--listen-tcp"}, d.book.logger("control"))
 			if err != nil {
 				return err
+			}
+			if err := d.mark(s); err != nil {
+				return errors.Join(err, s.Close())
 			}
 			s.Only(d.allows)
 			l.ways = append(l.ways, legacyWay{"mediaproxy", "tcp " + a.String(), func(ctx context.Context) error { return l.mediaproxy.Serve(ctx, s) }, s})
@@ -239,10 +248,10 @@ func (l *legacy) open(d *Daemon) (err error) {
 		}
 	}
 	l.rtpproxy = rtpproxy.New(rtpproxy.Config{
-		Calls: d.calls, Plane: d.plane, SetupTTL: seconds(o.SetupTimeout), Log: d.log,
+		Calls: d.calls, Plane: d.plane, SetupTTL: seconds(o.SetupTimeout), Log: d.book.logger("control"),
 		Notifier: l.notifier, Recordings: l.recordings, Prompts: l.prompts,
 	})
-	l.mediaproxy = mediaproxy.New(mediaproxy.Config{Calls: d.calls, Plane: d.plane, Version: d.version, Log: d.log})
+	l.mediaproxy = mediaproxy.New(mediaproxy.Config{Calls: d.calls, Plane: d.plane, Version: d.version, Log: d.book.logger("control")})
 	l.caller, err = o.caller(d.log)
 	return err
 }
@@ -259,11 +268,17 @@ func (l *legacy) run(ctx context.Context, group *errgroup.Group) {
 	}
 }
 
-func (l *legacy) close() error {
+// leave closes the sockets, which takes those of unix away. Calls go on without them.
+func (l *legacy) leave() error {
 	var errs []error
 	for _, w := range l.ways {
 		errs = append(errs, w.Close())
 	}
+	return errors.Join(errs...)
+}
+
+func (l *legacy) close() error {
+	errs := []error{l.leave()}
 	if l.recordings != nil {
 		errs = append(errs, l.recordings.Close())
 	}

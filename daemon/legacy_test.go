@@ -5,11 +5,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestSocketsOfRTPproxy(t *testing.T) {
@@ -97,6 +100,52 @@ func TestOlderLanguagesAreServed(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "control ng") {
 		t.Errorf("an ng socket is open although nobody asked for one:\n%s", out.String())
+	}
+}
+
+// TestRepliesInAnOlderLanguageAreMarked reads the TOS of replies over UDP, before and after it is changed.
+func TestRepliesInAnOlderLanguageAreMarked(t *testing.T) {
+	addr := freePort(t)
+	r := start(t, "", "--control-tos=184", "--listen-udp="+addr)
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_RECVTOS, 1) }); err != nil {
+		t.Fatal(err)
+	}
+	tos := func() byte {
+		t.Helper()
+		if _, err := conn.WriteToUDPAddrPort([]byte("c V"), netip.MustParseAddrPort(addr)); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		b, oob := make([]byte, 100), make([]byte, 100)
+		_, n, _, _, err := conn.ReadMsgUDPAddrPort(b, oob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages, err := unix.ParseSocketControlMessage(oob[:n])
+		if err != nil || len(messages) != 1 || len(messages[0].Data) == 0 {
+			t.Fatal(messages, err)
+		}
+		return messages[0].Data[0]
+	}
+	if got := tos(); got != 184 {
+		t.Errorf("replies have TOS %d", got)
+	}
+	if got := r.commandLines().Run("set controltos 40"); !strings.HasPrefix(got, "Success") {
+		t.Fatal(got)
+	}
+	if got := tos(); got != 40 {
+		t.Errorf("replies have TOS %d after the change", got)
 	}
 }
 

@@ -84,6 +84,7 @@ func (d *Daemon) leave() {
 	for _, w := range d.ways {
 		errs = append(errs, w.Close())
 	}
+	errs = append(errs, d.legacy.leave())
 	if d.cli != nil {
 		errs = append(errs, d.cli.Close())
 	}

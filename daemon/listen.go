@@ -32,7 +32,14 @@ func (d *Daemon) listen() (taken []uint16, err error) {
 		return nil, err
 	}
 	if err := d.listenAll("--listen-tcp-ng", "ng", "tcp", o.ListenTCP, func(a netip.AddrPort) (transport, error) {
-		return opened(ng.ListenTCP(a, d.book.logger("control")))
+		s, err := ng.ListenTCP(a, d.book.logger("control"))
+		if err != nil {
+			return nil, err
+		}
+		if err := d.mark(s); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		return s, nil
 	}); err != nil {
 		return nil, err
 	}
@@ -79,16 +86,29 @@ func (d *Daemon) listenUDP(a netip.AddrPort) (*ng.UDP, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tos := d.opts.Tuning.ControlTOS; tos != 0 {
-		err = u.SetTOS(tos)
-	}
-	if mode := d.opts.ControlPMTU; mode != "" && err == nil {
-		err = u.SetPathMTU(mode == "want")
-	}
-	if err != nil {
+	if err := d.mark(u); err != nil {
 		return nil, errors.Join(err, u.Close())
 	}
 	return u, nil
+}
+
+// marked are control sockets whose packets can have a TOS, those that can do without fragments.
+type (
+	marked       interface{ SetTOS(tos int) error }
+	unfragmented interface{ SetPathMTU(discover bool) error }
+)
+
+// mark gives a control socket the options that it has.
+func (d *Daemon) mark(s marked) error {
+	if tos := d.opts.Tuning.ControlTOS; tos != 0 {
+		if err := s.SetTOS(tos); err != nil {
+			return err
+		}
+	}
+	if u, ok := s.(unfragmented); ok && d.opts.ControlPMTU != "" {
+		return u.SetPathMTU(d.opts.ControlPMTU == "want")
+	}
+	return nil
 }
 
 func (d *Daemon) http(secure *tls.Config) func(netip.AddrPort) (transport, error) {

@@ -64,9 +64,16 @@ func (b *logbook) setLevels(levels cli.LogLevels) {
 	}
 }
 
+// systemKey is the attribute that tells the subsystem of a line. Without it a line is of core.
+const systemKey = "system"
+
 // logger returns the log of one of rtpengine's subsystems.
 func (b *logbook) logger(system string) *slog.Logger {
-	return slog.New(&bookHandler{b, b.out, &b.levels[slices.Index(cli.LogSystems(), system)], false})
+	log := slog.New(&bookHandler{b, b.out, &b.levels[slices.Index(cli.LogSystems(), "core")], false})
+	if system == "core" {
+		return log
+	}
+	return log.With(systemKey, system)
 }
 
 // debug has everything about a call logged, or no longer.
@@ -126,6 +133,11 @@ func (h *bookHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	n := *h
 	n.next = h.next.WithAttrs(attrs)
 	n.ours = h.ours || slices.ContainsFunc(attrs, h.names)
+	for _, a := range attrs {
+		if i := slices.Index(cli.LogSystems(), a.Value.String()); a.Key == systemKey && i >= 0 {
+			n.level = &h.book.levels[i]
+		}
+	}
 	return &n
 }
 

@@ -162,7 +162,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	o.Quality.register(fs)
 	o.Legacy.register(fs)
 	fs.StringArrayVarP(&o.ListenCLI, "listen-cli", "c", nil, "[ADDRESS:]PORT for rtpengine-ctl over TCP; repeatable")
-	fs.StringVar(&o.ControlPMTU, "control-pmtu", "", "of IPv4 replies to ng requests over UDP: want (never fragmented on the way) or dont (default the system's)")
+	fs.StringVar(&o.ControlPMTU, "control-pmtu", "", "of IPv4 replies to control requests over UDP: want (never fragmented on the way) or dont (default the system's)")
 	fs.IntVar(&o.DrainDeadline, "drain-deadline", 60, "seconds that SIGTERM waits for calls to end before it ends them and the daemon; 0 ends at once. "+
 		"A second SIGTERM, and SIGINT, always do")
 	o.Tuning.register(fs)

@@ -26,7 +26,7 @@ func (o *tuningOptions) register(fs *pflag.FlagSet) {
 	fs.Float64Var(&o.MaxLoad, "max-load", 0, "refuse new calls while the load average is above this; 0 is no limit")
 	fs.Float64Var(&o.MaxCPU, "max-cpu", 0, "refuse new calls while more than this percentage of the CPUs is in use; 0 is no limit")
 	fs.Uint64Var(&o.MaxBandwidth, "max-bandwidth", 0, "refuse new calls while more than this many bytes per second are relayed; 0 is no limit")
-	fs.IntVar(&o.ControlTOS, "control-tos", 0, "TOS or traffic class of replies to ng requests over UDP, 0 to 255")
+	fs.IntVar(&o.ControlTOS, "control-tos", 0, "TOS or traffic class of replies by UDP and TCP sockets of ng and the older control languages, 0 to 255")
 	for i, system := range cli.LogSystems() {
 		fs.IntVar(&o.LogLevels[i], "log-level-"+system, 0, "log level of rtpengine's subsystem "+system+"; 0 is that of --log-level")
 	}
@@ -151,11 +151,16 @@ func (d *Daemon) tune(before, now *cli.Settings) error {
 	return nil
 }
 
-// setControlTOS marks what the sockets for ng send from now on.
+// setControlTOS marks what the control sockets send from now on.
 func (d *Daemon) setControlTOS(tos int) error {
 	var errs []error
 	for _, w := range d.ways {
-		if s, ok := w.transport.(interface{ SetTOS(int) error }); ok {
+		if s, ok := w.transport.(marked); ok {
+			errs = append(errs, s.SetTOS(tos))
+		}
+	}
+	for _, w := range d.legacy.ways {
+		if s, ok := w.Closer.(marked); ok {
 			errs = append(errs, s.SetTOS(tos))
 		}
 	}

@@ -139,7 +139,7 @@ func (l *Leg) rekey(keys Keys) {
 	if c, err := newCipher(l.plane.offload.fast, keys, before, beside); err == nil {
 		l.cipher.Store(c)
 	} else {
-		l.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
+		l.plane.logs.srtp.Error("SRTP keys cannot be used", "local", l.local, "err", err)
 	}
 	l.plane.offload.changed(l)
 	l.tell()
@@ -176,7 +176,7 @@ func (w *worker) prove(l *Leg, p *plan, class rtp.Class, data []byte) bool {
 	if have := l.proof.in; have == nil || !have.Params().Equal(*p.Proof) {
 		in, err := srtp.NewInbound(*p.Proof)
 		if err != nil {
-			w.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
+			w.plane.logs.srtp.Error("SRTP keys cannot be used", "local", l.local, "err", err)
 			return false
 		}
 		l.proof.in = in

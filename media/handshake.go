@@ -278,7 +278,7 @@ func (h *handshake) failed(err error) {
 	if leg := h.link.view.Load().primary(h.component); leg != nil {
 		leg.count.failed.Add(1)
 		if ok, more := p.limits.handshake.allow(p.now()); ok {
-			p.log.Info("DTLS handshake", "local", leg.local, "err", err, "unlogged", more)
+			p.logs.crypto.Info("DTLS handshake", "local", leg.local, "err", err, "unlogged", more)
 		}
 	}
 }

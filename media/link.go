@@ -1,8 +1,10 @@
 package media
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
@@ -173,7 +175,7 @@ func (l *Link) Close() {
 	l.closed = true
 	l.endICE()
 	if err := l.applyDTLS(nil); err != nil {
-		l.plane.log.Error("end of a DTLS session", "err", err)
+		l.plane.logs.crypto.Error("end of a DTLS session", "err", err)
 	}
 }
 
@@ -208,6 +210,7 @@ func (l *Link) applyICE(now ICE, moved, muxed bool) error {
 			Local: l.bases(), Credentials: now.Local, Lite: now.Lite, Controlling: now.Controlling, Software: now.Software,
 			Send: l.send, Wake: l.wake,
 			Selected:      func(pair ice.Pair) { l.selected(agent, pair) },
+			State:         l.changed,
 			Authenticated: func(component, _ int, remote netip.AddrPort) { l.authenticated(agent, component, remote) },
 		})
 		if err != nil {
@@ -255,6 +258,21 @@ func (l *Link) selected(agent *ice.Agent, pair ice.Pair) {
 		if pair.Nominated {
 			leg.retain()
 		}
+	}
+}
+
+// changed logs how far the agent has come.
+func (l *Link) changed(s ice.State) {
+	level := slog.LevelDebug
+	if s == ice.Failed || s == ice.Disconnected {
+		level = slog.LevelInfo
+	}
+	leg := l.view.Load().primary(ice.RTP)
+	if leg == nil || !l.plane.logs.ice.Enabled(context.Background(), level) {
+		return
+	}
+	if ok, more := l.plane.limits.ice.allow(l.plane.now()); ok {
+		l.plane.logs.ice.Log(context.Background(), level, "ICE", "local", leg.local, "state", s.String(), "unlogged", more)
 	}
 }
 

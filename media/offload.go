@@ -77,7 +77,7 @@ func (o *offloader) start(poll <-chan time.Time) {
 		return
 	}
 	if err := o.fast.Tap(o.plane.tapped); err != nil {
-		o.plane.log.Error("reports that pass by the kernel are not read", "err", err)
+		o.plane.logs.rtcp.Error("reports that pass by the kernel are not read", "err", err)
 	}
 	o.done.Go(func() {
 		if poll == nil {
@@ -243,7 +243,7 @@ func (o *offloader) withdraw(l *Leg) {
 	}
 	if err := k.to.turning.leave(o.fast); err != nil {
 		if ok, more := o.plane.limits.ban.allow(o.plane.now()); ok {
-			o.plane.log.Error("how far SRTP streams have come in the kernel is not known", "local", l.local, "err", err, "unlogged", more)
+			o.plane.logs.srtp.Error("how far SRTP streams have come in the kernel is not known", "local", l.local, "err", err, "unlogged", more)
 		}
 	}
 	k.credit(l, last)

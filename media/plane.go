@@ -32,6 +32,7 @@ const bindTries = 64
 // Plane is the userspace packet plane. Its methods are safe for concurrent use.
 type Plane struct {
 	log        *slog.Logger
+	logs       logs
 	now        func() time.Duration
 	quarantine time.Duration
 	floating   bool // addresses may come to this host later
@@ -70,8 +71,16 @@ type Plane struct {
 	open    sync.WaitGroup // legs not yet released
 }
 
+// logs are those of what has a name of its own among the subsystems of the log, which the attribute "system" tells.
+type logs struct{ ice, crypto, srtp, rtcp *slog.Logger }
+
+func newLogs(log *slog.Logger) logs {
+	of := func(system string) *slog.Logger { return log.With("system", system) }
+	return logs{ice: of("ice"), crypto: of("crypto"), srtp: of("srtp"), rtcp: of("rtcp")}
+}
+
 // limits are the rate limits of what packets can cause to be logged.
-type limits struct{ handshake, foreign, learnt, send, receive, fault, ban logLimit }
+type limits struct{ handshake, ice, foreign, learnt, send, receive, fault, ban logLimit }
 
 // Capacity is how many pairs of ports can be open at a time.
 type Capacity struct {
@@ -113,7 +122,7 @@ func New(cfg Config) (*Plane, error) {
 		return nil, err
 	}
 	p := &Plane{
-		log: cfg.Log, now: cfg.Clock, floating: cfg.Floating, handshakes: cfg.Handshakes, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
+		log: cfg.Log, logs: newLogs(cfg.Log), now: cfg.Clock, floating: cfg.Floating, handshakes: cfg.Handshakes, quarantine: cfg.Quarantine, seed: maphash.MakeSeed(),
 		interfaces: make(map[string]*logical), legs: make(map[netip.AddrPort]*Leg),
 		interval: cfg.RTCPInterval, measures: cfg.Measure, mos: cfg.MOS, canonicalName: newCanonicalName(),
 		wall: time.Now(), wallAt: cfg.Clock(),

@@ -288,7 +288,7 @@ func (l *Leg) restore(st *LegState) {
 func (l *Leg) restoreCipher(k *CipherState) {
 	c, err := newCipher(l.plane.offload.fast, Keys{In: k.In, Out: k.Out}, nil, l.beside.cipher.Load())
 	if err != nil {
-		l.plane.log.Error("SRTP keys cannot be used", "local", l.local, "err", err)
+		l.plane.logs.srtp.Error("SRTP keys cannot be used", "local", l.local, "err", err)
 		return
 	}
 	if c.in != nil {

@@ -62,6 +62,9 @@ func (f *Framer) Next() ([]byte, error) {
 	return nil, nil
 }
 
+// Within tells whether a message has begun and is not whole yet.
+func (f *Framer) Within() bool { return len(f.buf) > 0 }
+
 // step looks at the byte at pos and moves on. It reports the end of a message.
 func (f *Framer) step(c byte) (end bool, err error) {
 	f.pos++

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -37,7 +38,8 @@ func listCommand() *cobra.Command {
 }
 
 func printCalls(out io.Writer, calls *cli.Calls) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	whole := bufio.NewWriterSize(out, 1<<16) // the tabwriter writes cell by cell
+	w := tabwriter.NewWriter(whole, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CALL\tLANGUAGE\tSTATE\tAGE\tPARTY\tMEDIA\tLOCAL\tPEER\tPLANE\tKERNEL\tUSER\tLOST\tOUT\tREFUSED")
 	for _, c := range calls.Calls {
 		for _, l := range c.Legs {
@@ -53,7 +55,10 @@ func printCalls(out io.Writer, calls *cli.Calls) error {
 				short(l.Party), l.Media, l.Component, l.Local, peer, plane, l.KernelPackets, l.UserPackets, l.Lost, l.PacketsOut, l.Refused)
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return whole.Flush()
 }
 
 // short keeps long identifiers from pushing the columns off the screen.

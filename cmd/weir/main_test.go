@@ -116,9 +116,15 @@ func (s *serving) run(args ...string) (string, error) {
 // offer makes a call over ng.
 func (s *serving) offer(id string) ngproto.Dict {
 	s.t.Helper()
+	return s.offerWith(id, "m=audio 4000 RTP/AVP 0")
+}
+
+// offerWith is offer with a section of the caller's.
+func (s *serving) offerWith(id, section string) ngproto.Dict {
+	s.t.Helper()
 	return s.do(ngproto.Dict{
 		{Key: "command", Value: ngproto.String("offer")}, {Key: "call-id", Value: ngproto.String(id)}, {Key: "from-tag", Value: ngproto.String("a")},
-		{Key: "sdp", Value: ngproto.String("v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n")},
+		{Key: "sdp", Value: ngproto.String("v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\n" + section + "\r\n")},
 	})
 }
 
@@ -198,6 +204,21 @@ func TestDeadlineEndsCallsAndDaemon(t *testing.T) {
 	}
 }
 
+// TestHandOverTakesSocketsAway leaves nothing that the next process would stumble over.
+func TestHandOverTakesSocketsAway(t *testing.T) {
+	dir := t.TempDir()
+	paths := []string{filepath.Join(dir, "rtpproxy"), filepath.Join(dir, "kept-open"), filepath.Join(dir, "ng")}
+	s := serve(t, "--state-dir="+dir, "--listen-rtpproxy=unix:"+paths[0], "--listen-rtpproxy=cunix:"+paths[1], "--listen-unix-ng="+paths[2])
+	s.offer("one")
+	send(t, syscall.SIGUSR2)
+	s.end()
+	for _, path := range append(paths, s.socket) {
+		if _, err := os.Lstat(path); !os.IsNotExist(err) {
+			t.Errorf("%s is still there: %v", filepath.Base(path), err)
+		}
+	}
+}
+
 func TestSignalsThatTurnTheDaemon(t *testing.T) {
 	s := serve(t)
 	send(t, syscall.SIGUSR1)
@@ -241,6 +262,62 @@ func TestTools(t *testing.T) {
 		if text, err := s.run(args...); err == nil {
 			t.Errorf("%v prints %q, want an error", args, text)
 		}
+	}
+}
+
+// TestLogLevelsOfSubsystemsTakeEffect turns the subsystems of the log up and down, and looks at what is logged of what happens in them.
+func TestLogLevelsOfSubsystemsTakeEffect(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	s := serve(t, "--listen-cli="+free.Addr().String(), "--log-level=4")
+	set := func(line string) {
+		t.Helper()
+		req, err := cli.ParseCtl(append([]string{"--ip", free.Addr().String()}, strings.Fields(line)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := req.Do(&out); err != nil || !strings.HasPrefix(out.String(), "Success") {
+			t.Fatalf("%s: %q, %v", line, out.String(), err)
+		}
+	}
+	logged := func() int { return strings.Count(s.log.String(), "system=control") }
+	fail := func(id string) { // a request that fails, which the control subsystem warns of
+		t.Helper()
+		if reply := s.offerWith(id, "m=audio"); reply.Text("result") != "error" {
+			t.Fatal(reply)
+		}
+	}
+	fail("one")
+	s.until("the control subsystem warns", func() bool { return logged() > 0 })
+	n := logged()
+	set("set loglevel control 3")
+	fail("two")
+	if got := logged(); got != n {
+		t.Errorf("with level 3 the control subsystem still warns:\n%s", s.log)
+	}
+	set("set loglevel control 4")
+	fail("three")
+	s.until("the control subsystem warns again", func() bool { return logged() > n })
+
+	offer := func(id string) {
+		t.Helper()
+		if reply := s.offerWith(id, "m=audio 4000 RTP/AVP 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=candidate:1 1 udp 2130706431 127.0.0.2 9 typ host"); reply.Text("result") != "ok" {
+			t.Fatal(reply)
+		}
+	}
+	offer("four")
+	if strings.Contains(s.log.String(), "system=ice") {
+		t.Errorf("ICE is logged at level 4:\n%s", s.log)
+	}
+	set("set loglevel ice 7")
+	offer("five")
+	s.until("ICE is logged", func() bool { return strings.Contains(s.log.String(), "system=ice") })
+	if strings.Contains(s.log.String(), "level=DEBUG msg=\"peer learnt\"") {
+		t.Error("so is what is of core")
 	}
 }
 

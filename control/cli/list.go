@@ -42,7 +42,7 @@ func listings() []command {
 		number("redisdisabletime", "seconds for which it is", "%d\n", func(s *Settings) any { return s.Redis.DisableTime }),
 		number("redisconnecttimeout", "milliseconds to connect to Redis", "%d\n", func(s *Settings) any { return s.Redis.ConnectTimeout }),
 		number("rediscmdtimeout", "milliseconds for a command to Redis", "%d\n", func(s *Settings) any { return s.Redis.CommandTimeout }),
-		number("controltos", "TOS of replies to ng requests", "%d\n", func(s *Settings) any { return s.ControlTOS }),
+		number("controltos", "TOS of replies on control sockets", "%d\n", func(s *Settings) any { return s.ControlTOS }),
 		number("deletedelay", "seconds between a delete and its effect", "%d\n", func(s *Settings) any { return whole(s.Limits.DeleteDelay) }),
 		{"interfaces", "", "local addresses with ports, traffic and quality", (*Commands).interfaces, nil},
 		{"jsonstats", "", "all statistics as JSON", func(c *Commands, _ []string) string { return c.JSON() }, nil},

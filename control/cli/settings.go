@@ -36,13 +36,12 @@ type RedisSettings struct {
 // LogLevels are syslog levels by the number of the subsystem in LogSystems.
 type LogLevels [len(logSystemNames)]int
 
-// logSystemNames are rtpengine's subsystems of the log. Lines of Weir are of core, http or control.
+// logSystemNames are rtpengine's subsystems of the log. Lines of others than core tell theirs by the attribute "system".
 var logSystemNames = [...]struct{ name, about string }{
 	{"core", "everything that is in no other subsystem"}, {"ffmpeg", "messages of ffmpeg; there are none"},
 	{"internals", "noisy internals; there are none"}, {"spandsp", "messages of SpanDSP; there are none"},
-	{"transcoding", "conversion of audio; part of core"}, {"codec", "negotiation of codecs; part of core"}, {"rtcp", "RTCP; part of core"},
-	{"ice", "ICE; part of core"}, {"crypto", "negotiation of keys; part of core"}, {"srtp", "SRTP packets; part of core"},
-	{"http", "HTTP and WebSocket"}, {"control", "control protocols"}, {"dtx", "gaps in audio; there are none"},
+	{"transcoding", "conversion of audio"}, {"codec", "negotiation of codecs"}, {"rtcp", "RTCP"}, {"ice", "ICE"},
+	{"crypto", "negotiation of keys, DTLS"}, {"srtp", "SRTP packets"}, {"http", "HTTP and WebSocket"}, {"control", "control protocols"}, {"dtx", "gaps in audio; there are none"},
 }
 
 // LogSystems returns the names of the subsystems.
@@ -80,7 +79,7 @@ func settings() []command {
 		{"redisdisable", "0|1", "stop writing to Redis, or go on", (*Commands).setRedisDisable, nil},
 		{"redisconnecttimeout", "<uint>", "milliseconds to connect to Redis", setRedis("redis-connect-timeout", 1, func(r *RedisSettings) *int { return &r.ConnectTimeout }), nil},
 		{"rediscmdtimeout", "<uint>", "milliseconds for a command to Redis", (*Commands).setCommandTimeout, nil},
-		{"controltos", "<uint>", "TOS of replies to ng requests", (*Commands).setControlTOS, nil},
+		{"controltos", "<uint>", "TOS of replies on control sockets", (*Commands).setControlTOS, nil},
 		{"deletedelay", "<uint>", "seconds between a delete and its effect", (*Commands).setDeleteDelay, nil},
 	}
 }

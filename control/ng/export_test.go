@@ -9,6 +9,12 @@ import (
 func HurryStream(s *Stream, patience time.Duration) { s.patience = patience }
 func HurryHTTP(h *HTTP, patience time.Duration)     { h.patience = patience }
 
+// HurryMessages and HurryRequests shorten the time that a message, or a request with its header, may take to come, before serving.
+func HurryMessages(s *Stream, whole time.Duration) { s.whole = whole }
+func HurryRequests(h *HTTP, whole time.Duration) {
+	h.whole, h.server.ReadHeaderTimeout, h.server.ReadTimeout = whole, whole, whole
+}
+
 // LimitStream lowers the cap of connections, before serving.
 func LimitStream(s *Stream, most int64) { s.Most(most) }
 

@@ -44,6 +44,7 @@ type HTTP struct {
 	listener net.Listener
 	server   http.Server
 	patience time.Duration // with a client that does not read
+	whole    time.Duration // for a message of a WebSocket to come
 	disp     *Dispatcher
 	log      *slog.Logger
 }
@@ -56,7 +57,7 @@ func ListenHTTP(addr netip.AddrPort, secure *tls.Config, idle time.Duration, log
 		return nil, fmt.Errorf("cannot listen for HTTP on tcp %v: %w; choose another address with --listen-http or "+
 			"--listen-https, or end the process that has it (ss -ltnp shows which)", addr, err)
 	}
-	h := &HTTP{listener: socket.Limit(l, log), patience: writeTimeout, log: log}
+	h := &HTTP{listener: socket.Limit(l, log), patience: writeTimeout, whole: requestTimeout, log: log}
 	if secure != nil {
 		h.listener = tls.NewListener(h.listener, secure)
 	}
@@ -280,7 +281,7 @@ func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		_, message, err := conn.Read(r.Context())
+		message, err := h.receive(r.Context(), conn)
 		if err != nil {
 			return
 		}
@@ -295,4 +296,16 @@ func (h *HTTP) socket(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// receive waits for a message as long as it takes to begin, and not for long then.
+func (h *HTTP) receive(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	_, message, err := conn.Reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer time.AfterFunc(h.whole, cancel).Stop() // which closes the connection
+	return io.ReadAll(message)
 }

@@ -23,6 +23,7 @@ const (
 type Stream struct {
 	*socket.Stream
 	patience time.Duration // with a client that does not read
+	whole    time.Duration // for a message to come from its first byte to its last
 	log      *slog.Logger
 }
 
@@ -32,7 +33,7 @@ func ListenTCP(addr netip.AddrPort, log *slog.Logger) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stream{Stream: s, patience: writeTimeout, log: log}, nil
+	return &Stream{Stream: s, patience: writeTimeout, whole: requestTimeout, log: log}, nil
 }
 
 // ListenUnix opens a unix socket. A socket that a dead daemon left behind is replaced.
@@ -41,7 +42,7 @@ func ListenUnix(path string, log *slog.Logger) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stream{Stream: s, patience: writeTimeout, log: log}, nil
+	return &Stream{Stream: s, patience: writeTimeout, whole: requestTimeout, log: log}, nil
 }
 
 // Serve has disp answer requests until ctx ends, then closes all connections.
@@ -50,7 +51,7 @@ func (s *Stream) Serve(ctx context.Context, disp *Dispatcher) error {
 }
 
 // converse answers the messages of one connection as they come; a reply may overtake another, as the cookie tells them
-// apart. What cannot be a message ends the connection.
+// apart. What cannot be a message ends the connection, as does one that does not end. Between messages a client may be silent.
 func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) {
 	remote, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // none on a unix socket
 	if !disp.Allows(remote.Addr()) {
@@ -66,7 +67,15 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 	}
 	window := make(chan struct{}, streamWindow)
 	buf := make([]byte, 16<<10)
-	for {
+	for begun, timed := false, false; ; { // a message of which the beginning is there; a deadline is set
+		switch {
+		case framer.Within() && !begun:
+			_ = conn.SetReadDeadline(time.Now().Add(s.whole))
+			begun, timed = true, true
+		case !framer.Within() && timed:
+			_ = conn.SetReadDeadline(time.Time{})
+			begun, timed = false, false
+		}
 		n, err := conn.Read(buf)
 		if err != nil {
 			return
@@ -81,6 +90,7 @@ func (s *Stream) converse(ctx context.Context, conn net.Conn, disp *Dispatcher) 
 			if message == nil {
 				break
 			}
+			begun = false // what follows has time of its own
 			window <- struct{}{}
 			message = append([]byte(nil), message...)
 			under.Go(func() {

@@ -9,12 +9,16 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stream is a socket that takes connections: TCP or unix.
 type Stream struct {
 	listener net.Listener
+	raw      syscall.Conn // of the listener
 	language string
 	allowed  func(netip.Addr) bool // nil: everybody is
 	log      *slog.Logger
@@ -30,7 +34,7 @@ func ListenTCP(addr netip.AddrPort, of Purpose, log *slog.Logger) (*Stream, erro
 		return nil, fmt.Errorf("cannot listen for %s on tcp %v: %w; choose another address with %s, "+
 			"or end the process that has it (ss -ltnp shows which)", of.Language, addr, err, of.Option)
 	}
-	return newStream(l, of, log), nil
+	return newStream(l, l, of, log), nil
 }
 
 // ListenUnix opens a unix socket. A socket that a dead daemon left behind is replaced.
@@ -46,11 +50,12 @@ func ListenUnix(path string, of Purpose, log *slog.Logger) (*Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for %s on %s: %w; choose another place with %s", of.Language, path, err, of.Option)
 	}
-	return newStream(l, of, log), nil
+	return newStream(l, nil, of, log), nil
 }
 
-func newStream(l net.Listener, of Purpose, log *slog.Logger) *Stream {
-	return &Stream{listener: Limit(l, log), language: of.Language, log: log, conns: make(map[net.Conn]struct{})}
+// newStream serves l; raw is nil for a socket without TOS.
+func newStream(l net.Listener, raw syscall.Conn, of Purpose, log *slog.Logger) *Stream {
+	return &Stream{listener: Limit(l, log), raw: raw, language: of.Language, log: log, conns: make(map[net.Conn]struct{})}
 }
 
 // Addr returns the address of the socket.
@@ -58,6 +63,25 @@ func (s *Stream) Addr() net.Addr { return s.listener.Addr() }
 
 // Only has connections of addresses that are not allowed be closed; on a unix socket nobody has an address. It is called before serving.
 func (s *Stream) Only(allowed func(netip.Addr) bool) { s.allowed = allowed }
+
+// SetTOS has connections carry a TOS or traffic class, those that are open too. On a unix socket it does nothing.
+func (s *Stream) SetTOS(tos int) error {
+	if s.raw == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.conns {
+		if c, ok := conn.(*counted); ok {
+			if tcp, ok := c.Conn.(syscall.Conn); ok {
+				// A connection that ends meanwhile has no use for it.
+				_ = option(tcp, s.language, "TOS", unix.IPV6_TCLASS, tos, unix.IP_TOS, tos)
+			}
+		}
+	}
+	// What is accepted from now on has it from the listener.
+	return option(s.raw, s.language, "TOS", unix.IPV6_TCLASS, tos, unix.IP_TOS, tos)
+}
 
 // Serve has converse called for each connection until ctx ends, then closes all of them. A connection is closed when its call
 // returns.

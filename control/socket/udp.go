@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,9 +100,13 @@ func (u *UDP) SetPathMTU(discover bool) error {
 	return u.option("path MTU discovery", 0, 0, unix.IP_MTU_DISCOVER, mode)
 }
 
-// option sets an option of the socket for IPv6, unless it is 0, and for IPv4. A socket of both families takes both.
 func (u *UDP) option(what string, ip6, value6, ip4, value4 int) error {
-	raw, err := u.conn.SyscallConn()
+	return option(u.conn, u.language, what, ip6, value6, ip4, value4)
+}
+
+// option sets an option of a socket for IPv6, unless it is 0, and for IPv4. A socket of both families takes both.
+func option(conn syscall.Conn, language, what string, ip6, value6, ip4, value4 int) error {
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -115,7 +120,7 @@ func (u *UDP) option(what string, ip6, value6, ip4, value4 int) error {
 		return err
 	}
 	if failed != nil && failed6 != nil {
-		return fmt.Errorf("set the %s of the %s socket: %w", what, u.language, failed)
+		return fmt.Errorf("set the %s of the %s socket: %w", what, language, failed)
 	}
 	return nil
 }

@@ -88,6 +88,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
+	if p.has(partLooks) {
+		if rep.Looks, err = lookStage(ctx, logger, p); err != nil {
+			return err
+		}
+	}
 	rep.compare()
 	if p.json {
 		encoder := json.NewEncoder(stdout)

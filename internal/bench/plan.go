@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -28,6 +27,7 @@ type plan struct {
 	table    int // flows in the kernel where many are
 	cycles   int // calls made and deleted to see what is left; 0 means none
 	shakes   int // calls in a run of handshakes
+	looked   int // calls that are looked at; 0 means none
 	json     bool
 }
 
@@ -43,10 +43,11 @@ const (
 	partHandshakes = "dtls"
 	partFloods     = "floods"
 	partLanguages  = "rtpproxy"
+	partLooks      = "looks"
 )
 
 func allParts() []string {
-	return []string{partRelay, partKernel, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods, partLanguages}
+	return []string{partRelay, partKernel, partSecure, partSignalling, partDelay, partMemory, partChurn, partHandshakes, partFloods, partLanguages, partLooks}
 }
 
 func (p plan) has(part string) bool { return slices.Contains(p.parts, part) }
@@ -98,6 +99,7 @@ func parsePlan(args []string, stderr io.Writer) (plan, error) {
 	parts := flags.String("parts", strings.Join(allParts(), ","), "`list` of what to measure")
 	flags.IntVar(&p.idle, "idle", 10000, "`calls` whose memory is measured, 0 for none")
 	flags.IntVar(&p.cycles, "cycles", 100000, "`calls` to make and delete, to see what is left of them; 0 for none")
+	flags.IntVar(&p.looked, "looked", 5000, "`calls` that are held while they are looked at, 0 for none")
 	flags.IntVar(&p.runs, "runs", 5, "runs of every subject")
 	flags.BoolVar(&p.json, "json", false, "print one JSON object instead of tables")
 	flags.StringVar(&p.programs.weir, "weir", "bin/weir", "`path` of weir")
@@ -111,9 +113,10 @@ func parsePlan(args []string, stderr io.Writer) (plan, error) {
 	if *quick {
 		p.length, p.batch, p.shakes, p.runs, p.table, *calls = 300*time.Millisecond, 200, 100, 2, 10_000, "100"
 		p.idle, p.cycles = min(p.idle, 1000), min(p.cycles, 2000)
+		p.looked = min(p.looked, 500)
 	}
-	if p.idle < 0 || p.cycles < 0 {
-		return plan{}, errors.New("--idle and --cycles cannot be negative")
+	if p.idle < 0 || p.cycles < 0 || p.looked < 0 || p.looked > maxCalls {
+		return plan{}, fmt.Errorf("--idle, --cycles and --looked cannot be negative, nor --looked above %d", maxCalls)
 	}
 	p.parts = strings.Split(*parts, ",")
 	for _, part := range p.parts {

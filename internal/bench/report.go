@@ -22,6 +22,7 @@ type report struct {
 	Handshakes []result    `json:"handshakes"` // per second of the proxy's CPU time
 	Floods     []flood     `json:"floods"`     // bad packets, with a call in progress
 	Languages  []result    `json:"languages"`  // calls made, answered and deleted per second, by control language
+	Looks      []look      `json:"looks"`      // what operators wait for, and what it costs calls
 }
 
 // result is the outcome of the runs of one subject.
@@ -156,6 +157,9 @@ func (r *report) problems() (n int) {
 	for _, m := range r.Memory {
 		n += count(m.Problem != "")
 	}
+	for _, l := range r.Looks {
+		n += count(l.Problem != "")
+	}
 	for _, c := range r.Churn {
 		n += count(c.Problem != "" || len(c.Left) > 0)
 	}
@@ -206,6 +210,7 @@ func (r *report) print(w io.Writer) {
 	}
 	r.printFloods(w)
 	r.printLanguages(w)
+	r.printLooks(w)
 	for _, list := range r.lists() {
 		for _, a := range list {
 			if a.Problem != "" {
@@ -240,6 +245,27 @@ func (r *report) printLanguages(w io.Writer) {
 		}
 		return fmt.Sprintf("%.0f\t%.0f\t%.0f\t%s\t%.0f %%\t%.0f %%", a.Min, a.Median, a.Max, ratio(toNG), 100*a.ProxyShare, 100*a.ClientShare)
 	})
+}
+
+func (r *report) printLooks(w io.Writer) {
+	if len(r.Looks) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nSeconds until an operator sees something of %d calls, and what it costs the packets of %d of them, in userspace:\n",
+		r.Looks[0].Calls, r.Looks[0].Talking)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "by\tmin\tmedian\tmax\tkB\tlost\tms p99\tms longest")
+	for _, l := range r.Looks {
+		switch {
+		case l.Problem != "":
+			fmt.Fprintf(tw, "%s\tnot measured: %s\n", l.Name, l.Problem)
+		case len(l.Runs) == 0:
+			fmt.Fprintf(tw, "%s\t-\t-\t-\t-\t%d\t%.1f\t%.1f\n", l.Name, l.Lost, l.Delay, l.Longest)
+		default:
+			fmt.Fprintf(tw, "%s\t%.3f\t%.3f\t%.3f\t%d\t%d\t%.1f\t%.1f\n", l.Name, l.Min, l.Median, l.Max, l.Bytes/1000, l.Lost, l.Delay, l.Longest)
+		}
+	}
+	tw.Flush()
 }
 
 func (r *report) printDelay(w io.Writer) {
