@@ -20,6 +20,7 @@ type Capture interface {
 // CapturedMedia says whose a media is. It is comparable.
 type CapturedMedia struct {
 	CallID string // that the party came with
+	Party  PartyID
 	Tag    string // empty until an answer names the party
 	Branch string // of the offer
 	Label  string
@@ -65,7 +66,7 @@ func (c *Call) tap(s *media.Settings, party *Party, index int, m *Media) {
 		return
 	}
 	of := CapturedMedia{
-		CallID: party.callID, Tag: party.Tag, Branch: party.ViaBranch, Label: party.Label, Number: index + 1, Type: m.Type,
+		CallID: party.callID, Party: party.ID, Tag: party.Tag, Branch: party.ViaBranch, Label: party.Label, Number: index + 1, Type: m.Type,
 		Shared: m.Bundled,
 	}
 	for _, k := range c.captures {
