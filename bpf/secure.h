@@ -101,6 +101,48 @@ static __always_inline void secure_sums(struct work *w, const struct secure_turn
 	w->sums.inner = csum_fold(w->inner + srtp_sum(turn->len) + w->sums.pseudo);
 }
 
+// secure_load fills the room for data behind the head of a record, as tap_load does.
+static __always_inline bool secure_load(const struct secure_turn *turn, struct tap *tap, __u32 room)
+{
+	struct bpf_dynptr clear;
+	__u32 len = turn->len;
+
+	if (bpf_dynptr_from_mem(turn->buffer->packet, sizeof(turn->buffer->packet), 0, &clear))
+		return false;
+	barrier_var(len);
+	if (len > room)
+		return false;
+	barrier_var(len);
+	return !bpf_dynptr_read(tap + 1, len, &clear, 0, 0);
+}
+
+// secure_copy holds a copy of the RTP packet in the buffer, for userspace. NULL: there is no room. What is done with it waits until
+// the packet is sent: it may still go up, where it would be copied again.
+static __always_inline struct tap *secure_copy(struct work *w, const struct secure_turn *turn)
+{
+	struct tap *tap;
+	bool loaded;
+
+	if (turn->len <= TAP_SMALL - sizeof(*tap)) {
+		tap = bpf_ringbuf_reserve(&taps, TAP_SMALL, 0);
+		if (!tap)
+			return NULL;
+		loaded = secure_load(turn, tap, TAP_SMALL - sizeof(*tap));
+	} else {
+		tap = bpf_ringbuf_reserve(&taps, TAP_LARGE, 0);
+		if (!tap)
+			return NULL;
+		loaded = secure_load(turn, tap, TAP_LARGE - sizeof(*tap));
+	}
+	w->seen[0].local = w->pkt.local;
+	tap_fill(tap, w);
+	tap->len = turn->len;
+	if (loaded)
+		return tap;
+	bpf_ringbuf_discard(tap, 0);
+	return NULL;
+}
+
 // ctx_secure makes the packet what is in the buffer, with new headers in front, once secure_claim has allowed it. When that
 // or something else fails before, the packet is as it was. Each hook has its own.
 static __always_inline enum reason ctx_secure(ctx_t *ctx, struct work *w, const struct secure_turn *turn, enum hook hook);
@@ -110,8 +152,10 @@ static __always_inline int secure(ctx_t *ctx, enum hook hook)
 	struct secure_turn turn = {.buffer = srtp_buffer()};
 	struct work *w = work_begin();
 	__u32 clear, ssrc, timestamp;
+	struct tap *copy = NULL;
 	enum reason reason;
 	struct flow *flow;
+	bool tapped;
 	__u16 seq;
 	int len;
 
@@ -146,18 +190,31 @@ static __always_inline int secure(ctx_t *ctx, enum hook hook)
 		turn.len = len;
 	}
 	clear = turn.len;
+	tapped = tap_wanted(flow, &w->pkt);
+	if (tapped)
+		copy = secure_copy(w, &turn);
 	treat_shift(&w->target, &w->pkt);
 	rewrite_rtp((void *)turn.buffer->packet, &w->pkt);
 	if (turn.seal) {
 		len = srtp_seal(flow->seal, turn.len, w->pkt.header, w->pkt.ssrc, w->pkt.seq);
-		if (len < 0)
+		if (len < 0) {
+			if (copy)
+				bpf_ringbuf_discard(copy, 0);
 			return relay_up(hook, -len);
+		}
 		turn.len = len;
 	}
 	secure_sums(w, &turn);
 	reason = ctx_secure(ctx, w, &turn, hook);
-	if (reason != REASON_RELAYED)
+	if (reason != REASON_RELAYED) {
+		if (copy)
+			bpf_ringbuf_discard(copy, 0);
 		return secure_end(hook, flow, reason);
+	}
+	if (copy)
+		bpf_ringbuf_submit(copy, 0);
+	else if (tapped)
+		__sync_fetch_and_add(&flow->untapped, 1);
 
 	// As in userspace, what has come is counted without its tag, and what leaves with it.
 	w->pkt.udp_len = clear + sizeof(struct udphdr);

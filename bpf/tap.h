@@ -60,15 +60,21 @@ __noinline int tap_copy(ctx_t *ctx, struct work *w)
 	return loaded;
 }
 
-// tap copies the packet if the flow wants that.
-static __always_inline void tap(ctx_t *ctx, struct flow *flow, struct work *w)
+// tap_wanted tells whether the flow wants a copy of the packet.
+static __always_inline bool tap_wanted(const struct flow *flow, const struct packet *pkt)
 {
 	bool wanted = flow->flags & FLOW_TAP;
 
-	if (parse_is_rtcp(&w->pkt))
+	if (parse_is_rtcp(pkt))
 		wanted |= flow->flags & FLOW_TAP_RTCP;
 	else if (flow->flags & FLOW_TAP_EVENTS)
-		wanted |= treat_has(flow->events, w->pkt.mpt);
-	if (wanted && !tap_copy(ctx, w))
+		wanted |= treat_has(flow->events, pkt->mpt);
+	return wanted;
+}
+
+// tap copies the packet if the flow wants that.
+static __always_inline void tap(ctx_t *ctx, struct flow *flow, struct work *w)
+{
+	if (tap_wanted(flow, &w->pkt) && !tap_copy(ctx, w))
 		__sync_fetch_and_add(&flow->untapped, 1);
 }

@@ -22,7 +22,9 @@ func (d *draft) apply() {
 			of, both = m, p.shared(party, index, m)
 			both.Taps.Reports = reports
 			d.listen(&both, party, index)
+			d.call.tap(&both, party, index, m)
 		}
+		d.call.watch(c.Leg)
 		s := p.settings(both, party, m, c, rtcp, recrypted[Ref{party.ID, index}])
 		if d.call.foreign {
 			s.ReportBy = nil // two nodes must not report
@@ -42,10 +44,10 @@ func (d *draft) apply() {
 		}
 		c.Leg.Apply(s)
 		if former != nil {
-			former.Apply(media.Settings{Kind: s.Kind, TOS: s.TOS, Primary: c.Leg})
+			former.Apply(media.Settings{Kind: s.Kind, TOS: s.TOS, Primary: c.Leg, Taps: media.Taps{Link: s.Taps.Link}})
 		}
 		for _, leg := range c.Alternates {
-			leg.Apply(media.Settings{Kind: s.Kind, Link: s.Link, TOS: s.TOS, Primary: c.Leg})
+			leg.Apply(media.Settings{Kind: s.Kind, Link: s.Link, TOS: s.TOS, Primary: c.Leg, Taps: media.Taps{Link: s.Taps.Link}})
 		}
 	})
 	p.links(func(m *Media) {

@@ -23,11 +23,12 @@ type Call struct {
 	plan       *Plan
 	early      []fragment // for descriptions that have not come yet
 	lastSignal time.Time
-	revived    time.Time     // when another process's call was taken up here
-	deleteAt   time.Time     // zero: nobody asked for its end
-	timer      *time.Timer   // the next time the call could end
-	converts   bool          // it has been logged that audio would have to be converted
-	faxed      bool          // it has been logged that there is no T.38 gateway
+	revived    time.Time   // when another process's call was taken up here
+	deleteAt   time.Time   // zero: nobody asked for its end
+	timer      *time.Timer // the next time the call could end
+	converts   bool        // it has been logged that audio would have to be converted
+	faxed      bool        // it has been logged that there is no T.38 gateway
+	captures   []*capturing
 	client     netip.Addr    // of the control connection it was made by; invalid when that has none
 	callback   netip.Addr    // to be told of a timeout in its place
 	foreign    bool          // another node owns it; see Follow
@@ -99,6 +100,7 @@ func (c *Call) end(why Reason) {
 	states := c.states(nil)
 	c.plan.legs((*media.Leg).Close)
 	closeTaps(c.plan.taps())
+	c.endCaptures()
 	c.report(why) // after closing: only then the counts of the kernel are final
 	c.tellEnd(why, states, true)
 	c.finish(why)

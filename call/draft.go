@@ -111,6 +111,7 @@ func (d *draft) commit() {
 		}
 	})
 	old.closeTapsWithout(d.plan)
+	d.call.settleCaptures(kept)
 	for _, leg := range d.opened {
 		if !kept[leg] {
 			leg.Close()

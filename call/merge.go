@@ -93,6 +93,7 @@ func (c *Call) inherit(other *Call) {
 		c.created = other.created
 	}
 	c.deleteAt = time.Time{}
+	c.captures, other.captures = append(c.captures, other.captures...), nil
 }
 
 // take moves the parties of another plan here.

@@ -163,7 +163,7 @@ func (f *Flow) Validate() error {
 		return fmt.Errorf("flow %v: %d receivers are more than %d: %w", f.Local, len(f.More)+1, MaxReceivers, ErrReceivers)
 	case len(f.More) > 0 && (f.ToRTCP != Target{} || f.Strip):
 		return fmt.Errorf("flow %v: RTCP of the port and header extensions are for one receiver: %w", f.Local, ErrReceivers)
-	case f.secure() && (len(f.More) > 0 || f.RTCP || f.ToRTCP != Target{} || !f.Treatment.zero() || f.Taps != Taps{}):
+	case f.secure() && (len(f.More) > 0 || f.RTCP || f.ToRTCP != Target{} || !f.Treatment.zero()):
 		return fmt.Errorf("flow %v: SRTP is for RTP, one receiver and nothing else: %w", f.Local, ErrStage)
 	}
 	targets := append([]Target{f.Target}, f.More...)

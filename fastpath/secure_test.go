@@ -84,6 +84,8 @@ func TestSecuredFlows(t *testing.T) {
 		{"keep checksums", testSecuredFlowsKeepChecksums},
 		{"shift", testSecuredFlowsShift},
 		{"pass packets up without keys", testSecuredFlowsWithoutKeys},
+		{"copy what is clear", testSecuredFlowsCopy},
+		{"count copies without room", testSecuredFlowsWithoutRoom},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
 	}

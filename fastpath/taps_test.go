@@ -2,11 +2,13 @@ package fastpath
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/weir-media/weir/internal/testpkt"
+	"github.com/weir-media/weir/srtp"
 )
 
 // tapper collects copies.
@@ -121,6 +123,65 @@ func fillRing(t *testing.T, s stage, h hook) {
 	}
 	if c := must(s.Counters(f.Local))(t); c.Packets != fill+1 || c.Untapped < 10 || c.Untapped > fill {
 		t.Errorf("%d packets, %d without copy", c.Packets, c.Untapped)
+	}
+}
+
+// Copies of packets that are turned are clear, and as they came. What goes up is not copied: userspace sees it anyway.
+func testSecuredFlowsCopy(t *testing.T, s stage) {
+	noise := rand.New(rand.NewPCG(33, 34))
+	copies := newTapper(t, s)
+	for _, h := range s.testHooks() {
+		for _, w := range ways {
+			runInside(t, s.host, string(h.mode)+"/"+w.name, func(t *testing.T) {
+				for _, taps := range []Taps{{All: true}, {Events: true}} {
+					f := with(flow46, func(f *Flow) { f.Taps, f.Events, f.Shift = taps, [2]uint64{^uint64(0), ^uint64(0)}, Shift{Timestamp: 7} })
+					sf := s.secured(t, f, w, srtp.AES128CM80, srtp.AES256CM32)
+					stranger, _ := sf.packets(t, rtpPacket(65001, testSSRC, 160, noise))
+					stranger[8] ^= 1
+					h.run(t, testpkt.UDP(sf.Source, sf.Local, stranger))
+					for i, size := range []int{0, 1, 160, 188, 189, 500, 1400} {
+						rtp := rtpPacket(uint16(65002+i), testSSRC, size, noise)
+						in, _ := sf.packets(t, rtp)
+						before := monotonic(t)
+						if v, _ := h.run(t, testpkt.UDP(sf.Source, sf.Local, in)); v != relayed {
+							t.Fatalf("a tapped packet of %d bytes was %s", size, v)
+						}
+						got := copies.next(t)
+						if got.Local != sf.Local || got.Source != sf.Source || got.When < before || got.When > monotonic(t) || !bytes.Equal(got.Data, rtp) {
+							t.Fatalf("copied as %v to %v at %v: %x, want %x", got.Source, got.Local, got.When, got.Data, rtp)
+						}
+					}
+					if c := must(s.Remove(sf.Local))(t); len(copies) > 0 || c.Untapped != 0 || c.Packets != 7 {
+						t.Errorf("%d copies too many, %+v", len(copies), c)
+					}
+				}
+			})
+		}
+	}
+}
+
+func testSecuredFlowsWithoutRoom(t *testing.T, s stage) {
+	noise := rand.New(rand.NewPCG(35, 36))
+	done := make(chan struct{})
+	defer close(done)
+	check(t, s.Tap(func(TappedPacket) { <-done }))
+	for i, h := range s.testHooks() {
+		runInside(t, s.host, string(h.mode), func(t *testing.T) {
+			sf := s.secured(t, with(flow4, func(f *Flow) { f.Taps.All = true }), ways[2], srtp.AES128CM80, srtp.AES128CM80)
+			fill := uint64(10)
+			if i == 0 {
+				fill += tapRing / 2048 // the hooks have one ring
+			}
+			for n := range fill {
+				in, _ := sf.packets(t, rtpPacket(uint16(65001+n), testSSRC, 1300, noise))
+				if v, _ := h.run(t, testpkt.UDP(sf.Source, sf.Local, in)); v != relayed {
+					t.Fatalf("a packet whose copy found no room was %s", v)
+				}
+			}
+			if c := must(s.Counters(sf.Local))(t); c.Packets != fill || c.Untapped < 10 || c.Untapped > fill {
+				t.Errorf("%d packets, %d without copy", c.Packets, c.Untapped)
+			}
+		})
 	}
 }
 

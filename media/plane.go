@@ -61,6 +61,7 @@ type Plane struct {
 	turn    atomic.Uint32 // for legs without affinity
 	offload *offloader
 	limits  limits
+	copier  copier
 	faults  atomic.Uint64
 	made    made
 

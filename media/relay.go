@@ -23,6 +23,7 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 		if class = rtp.Classify(data); p.Anything && w.shapeless(class, data) {
 			class = rtp.Unknown
 		} else if class == rtp.STUN {
+			w.tapLink(l, p, data, from, false)
 			w.stun(l, p, data, from)
 			return
 		}
@@ -56,6 +57,7 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 			return
 		}
 		if p.Link.dtls(came, data, from) {
+			w.tapLink(came, p, data, from, false)
 			l.note(data, w.now)
 			return
 		}

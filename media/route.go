@@ -136,6 +136,9 @@ func (l *Leg) Send(pkt []byte, to netip.AddrPort) {
 			return // its socket is closed
 		}
 		w.flush()
+		if p := l.plan.Load(); p != nil {
+			w.tapLink(l, p, data, to, true)
+		}
 		w.out.via[0], w.out.leg[0], w.out.to[0], w.out.data[0], w.out.from[0] = l, nil, address, data, nil
 		w.out.n = 1
 		w.flush()

@@ -68,15 +68,18 @@ type sameness struct {
 	alice  *phone
 	legs   []*Leg
 	phones []*phone
+	ears   []*ear // of what each of them is sent
 }
 
-func (s *sameness) add(l *Leg, p *phone) { s.legs, s.phones = append(s.legs, l), append(s.phones, p) }
+func (s *sameness) add(l *Leg, p *phone) {
+	s.legs, s.phones, s.ears = append(s.legs, l), append(s.phones, p), append(s.ears, new(ear))
+}
 
 // learn has all addresses final.
 func (s *sameness) learn() {
 	s.a.Apply(Settings{Signalled: s.alice.addr(), Muxed: true, UserspaceReason: "not yet"})
 	for i, l := range s.legs {
-		l.Apply(Settings{Signalled: s.phones[i].addr(), Muxed: true})
+		l.Apply(Settings{Signalled: s.phones[i].addr(), Muxed: true, Taps: Taps{Sent: []Tap{s.ears[i]}}})
 		for range confirmations {
 			s.phones[i].rtp(l)
 		}
@@ -170,8 +173,23 @@ func (s *sameness) heard(set Settings, packets [][]byte) [][][]byte {
 			}
 			all[i] = append(all[i], p)
 		}
+		s.tapped(i, append(slices.Clone(all[i]), last))
 	}
 	return all
+}
+
+// tapped expects copies of what a hearer got, by either plane. Those of the kernel may come later.
+func (s *sameness) tapped(i int, want [][]byte) {
+	s.Helper()
+	s.until("there are copies of all that was sent", func() bool { return len(s.ears[i].heard()) >= len(want) })
+	got := s.ears[i].take()
+	slices.SortFunc(got, func(a, b TapPacket) int { return bytes.Compare(a.Data, b.Data) })
+	slices.SortFunc(want, bytes.Compare)
+	if !slices.EqualFunc(got, want, func(p TapPacket, data []byte) bool {
+		return bytes.Equal(p.Data, data) && p.Sent && p.From == s.legs[i].Local() && p.To == s.phones[i].addr()
+	}) {
+		s.Errorf("copies of what hearer %d was sent:\n%+v\nwant\n%v", i, got, want)
+	}
 }
 
 func (s *sameness) round(t *testing.T) {

@@ -30,6 +30,15 @@ func (e *ear) heard() []TapPacket {
 	return slices.Clone(e.packets)
 }
 
+// take is heard, and forgets it.
+func (e *ear) take() []TapPacket {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := e.packets
+	e.packets = nil
+	return all
+}
+
 func TestTapsGetWhatComesAndWhatIsSent(t *testing.T) {
 	w, legs, _ := bench(t)
 	a, b := legs[0], legs[1]
@@ -100,17 +109,59 @@ func TestKernelGivesCopiesOfWhatComes(t *testing.T) {
 	r.until("the flow has no tap", func() bool { f, ok := kernel.flow(a); return ok && !f.Taps.All })
 }
 
-func TestTapOfWhatIsSentKeepsAFlowInUserspace(t *testing.T) {
-	r, kernel, apply, a, _ := talking(t)
-	apply(Settings{}, Settings{Taps: Taps{Sent: []Tap{new(ear)}}})
-	if _, ok := kernel.flow(a); ok {
-		t.Error("the flow is in the kernel while it is tapped")
+func TestKernelGivesCopiesOfWhatIsSent(t *testing.T) {
+	r, kernel, apply, a, b := talking(t)
+	tap := new(ear)
+	apply(Settings{Treatment: Treatment{Media: Silence, Silences: silences(), Events: PayloadTypes{1: 1 << (101 - 64)}}}, Settings{Taps: Taps{Sent: []Tap{tap}}})
+	r.until("the flow has a tap", func() bool { f, ok := kernel.flow(a); return ok && f.Taps.All && f.Silence })
+	for _, data := range [][]byte{packetOf(8, 1, 1, 2, 3), packetOf(96, 2, 1, 2, 3), packetOf(101, 3, 1, 2, 3, 4)} {
+		kernel.tap(fastpath.TappedPacket{Local: a.Local(), Source: a.Stats().Source, When: 5, Data: data})
 	}
-	if st := a.Stats(); st.Why != whyUserspace+": "+needsTap {
-		t.Errorf("it is not in the kernel because %q", st.Why)
+	got, peer := tap.heard(), b.Stats().Destination
+	want := [][]byte{packetOf(8, 1, 0xd5, 0xd5, 0xd5), packetOf(101, 3, 1, 2, 3, 4)}
+	if len(got) != len(want) {
+		t.Fatalf("heard %+v", got)
+	}
+	for i, data := range want {
+		if p := got[i]; !bytes.Equal(p.Data, data) || !p.Sent || p.At != 5 || p.From != b.Local() || p.To != peer || p.RTCP {
+			t.Errorf("heard %+v, want %x", p, data)
+		}
 	}
 	apply(Settings{}, Settings{})
-	r.until("the flow is installed again", func() bool { _, ok := kernel.flow(a); return ok })
+	r.until("the flow has no tap", func() bool { f, ok := kernel.flow(a); return ok && !f.Taps.All })
+}
+
+func TestTapsOfLinksGetWhatIsForThem(t *testing.T) {
+	w, legs, _ := bench(t)
+	l, tap := legs[0], new(ear)
+	l.Apply(Settings{Signalled: peerOf(0), Taps: Taps{Link: []Tap{tap}}, Link: w.plane.NewLink()})
+	stun := append([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, make([]byte, 12)...)
+	w.relay(l, stun, peerOf(1))
+	w.legs.put(l)
+	l.Send([]byte{22, 1}, peerOf(1))
+	w.runCommands()
+	got := tap.heard()
+	if len(got) != 2 || !bytes.Equal(got[0].Data, stun) || got[0].From != peerOf(1) || got[0].To != l.Local() || got[0].Sent ||
+		!bytes.Equal(got[1].Data, []byte{22, 1}) || got[1].From != l.Local() || got[1].To != peerOf(1) || !got[1].Sent {
+		t.Errorf("heard %+v", got)
+	}
+}
+
+func TestCopiesOfTheKernelAllocateNothing(t *testing.T) {
+	_, kernel, apply, a, _ := talking(t)
+	q := NewTapQueue(1 << 20)
+	taps := Taps{Received: []Tap{q}, Sent: []Tap{q}}
+	apply(Settings{Taps: taps}, Settings{Taps: taps})
+	copied, ignore := fastpath.TappedPacket{Local: a.Local(), Source: a.Stats().Source, When: 5, Data: rtpPacket(9)}, func([]TapPacket) {}
+	step := func() {
+		kernel.tap(copied)
+		q.Take(ignore)
+	}
+	step()
+	step()
+	if n := testing.AllocsPerRun(1000, step); n != 0 {
+		t.Errorf("%v allocations per packet, want none", n)
+	}
 }
 
 func TestFlowReturnsToTheKernelAfterAPrompt(t *testing.T) {

@@ -2,7 +2,6 @@ package media
 
 // Why a flow must pass userspace for what the kernel cannot do with its packets. The words are few.
 const (
-	needsTap     = "tapped"
 	needsPrompt  = "a prompt is played"
 	needsSplice  = "a prompt has ended"
 	needsPackets = "packet time is changed"
@@ -17,11 +16,9 @@ func (l *Leg) needs(p *plan) string {
 }
 
 // needsToSend tells why packets for the peer must pass userspace, empty when they need not.
-func (l *Leg) needsToSend(p *plan) string {
+func (l *Leg) needsToSend() string {
 	join := l.splice.Load()
 	switch {
-	case p != nil && len(p.Taps.Sent) > 0:
-		return needsTap
 	case l.player.Load() != nil:
 		return needsPrompt
 	case join != nil && join.found.Load() == nil:

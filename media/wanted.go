@@ -12,6 +12,15 @@ type hearers struct {
 	turning   turning
 }
 
+// tapped tells whether somebody taps what one of them is sent.
+func (h *hearers) tapped() bool {
+	tapped := func(l *Leg) bool {
+		p := l.plan.Load()
+		return p != nil && len(p.Taps.Sent) > 0
+	}
+	return slices.ContainsFunc(h.rtp, tapped) || slices.ContainsFunc(h.rtcp, tapped)
+}
+
 // wanted returns the flow that l should have in the kernel, but for its ciphers, and who hears it, or why none.
 func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 	p := l.plan.Load()
@@ -25,7 +34,6 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 	}
 	// Reports that pass are read in userspace, too.
 	f.Taps.RTCP = !p.Sealed && p.ReportBy == nil
-	f.Taps.All = len(p.Taps.Received) > 0
 	if f.Treatment, why.detail = p.treatmentInKernel(); why.detail != "" {
 		return f, to, reason{whyUserspace, why.detail}
 	}
@@ -64,6 +72,7 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 			f.ToRTCP, to.rtcp = t, []*Leg{rtcp}
 		}
 	}
+	f.Taps.All = len(p.Taps.Received) > 0 || to.tapped()
 	if p.events != nil && !f.RTCP {
 		p.tapEvents(&f, to.turning != (turning{}))
 	}
@@ -166,7 +175,7 @@ func (l *Leg) target(p *plan, s *Sink, to *Leg) (t fastpath.Target, leg *Leg, wh
 	if sp != nil && sp.Secure && to != s.RTP {
 		return t, nil, reason{whyUserspace, "SRTCP"}
 	}
-	if why := to.needsToSend(sp); why != "" {
+	if why := to.needsToSend(); why != "" {
 		return t, nil, reason{whyUserspace, why}
 	}
 	t.From = to.local

@@ -11,6 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+
 	"github.com/weir-media/weir/media"
 )
 
@@ -20,6 +24,7 @@ const (
 	// maxCopies is how often a name may be used before its recordings are refused.
 	maxCopies = 1000
 	pcapEnd   = ".pcap"
+	snapshot  = 1 << 16 // no packet is longer
 )
 
 // Directory is where recordings are kept. Nothing is written outside it, whatever a name says. It is safe for concurrent use.
@@ -84,15 +89,16 @@ func (r *Recording) Close() error {
 // write writes what comes until the recording is closed. A file that cannot be written to any more costs the rest of the recording.
 func (r *Recording) write() {
 	out := bufio.NewWriterSize(r.file, 64<<10)
-	_, err := out.Write(AppendHeader(nil))
+	file := pcapgo.NewWriter(out)
+	err := file.WriteFileHeader(snapshot, layers.LinkTypeRaw)
 	var b []byte
 	for more := true; more; {
 		<-r.Ready()
 		more = r.Take(func(packets []media.TapPacket) {
 			for i := range packets {
-				b = AppendPacket(b[:0], &packets[i], r.wall.Add(packets[i].At-r.wallAt))
-				if err == nil {
-					_, err = out.Write(b)
+				if b = AppendFrame(b[:0], &packets[i]); err == nil {
+					at := r.wall.Add(packets[i].At - r.wallAt)
+					err = file.WritePacket(gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(b), Length: len(b)}, b)
 				}
 			}
 		})

@@ -33,19 +33,15 @@ func TestPacketsHaveTheirHeaders(t *testing.T) {
 				binary.BigEndian.PutUint16(frame[testpkt.UDP4+6:], 0) // IPv4 needs none (RFC 768)
 			}
 			want := frame[testpkt.IP:]
-			var head []byte
-			for _, n := range []uint32{7, 8, uint32(len(want)), uint32(len(want))} {
-				head = binary.LittleEndian.AppendUint32(head, n)
-			}
-			got := recording.AppendPacket(nil, &media.TapPacket{Data: payload, From: from, To: to}, time.Unix(7, 8000))
-			if want = append(head, want...); !bytes.Equal(got, want) {
+			got := recording.AppendFrame([]byte("head"), &media.TapPacket{Data: payload, From: from, To: to})
+			if want = append([]byte("head"), want...); !bytes.Equal(got, want) {
 				t.Errorf("%v:\ngot  %x\nwant %x", ends, got, want)
 			}
 		}
 	}
-	long := recording.AppendPacket(nil, &media.TapPacket{Data: make([]byte, 70000), From: netip.MustParseAddrPort("192.0.2.1:1"), To: netip.MustParseAddrPort("192.0.2.2:1")}, time.Time{})
-	if n := binary.LittleEndian.Uint32(long[8:]); n > 0xffff || int(n) != len(long)-16 {
-		t.Errorf("a packet that is too long is written with %d of %d bytes", n, len(long)-16)
+	long := recording.AppendFrame(nil, &media.TapPacket{Data: make([]byte, 70000), From: netip.MustParseAddrPort("192.0.2.1:1"), To: netip.MustParseAddrPort("192.0.2.2:1")})
+	if n := binary.BigEndian.Uint16(long[2:]); int(n) != len(long) {
+		t.Errorf("a packet that is too long is written with %d of %d bytes", n, len(long))
 	}
 }
 

@@ -61,7 +61,7 @@ established calls stay in the kernel (XDP or tc); everything else goes through u
 			Version: version,
 		}
 		cmd.AddCommand(serveCommand("/etc/weir/weir.conf", "weir"), statusCommand(), listCommand(), topCommand(),
-			showCommand(), explainCommand(), terminateCommand(), drainCommand(), undrainCommand(),
+			showCommand(), explainCommand(), captureCommand(), terminateCommand(), drainCommand(), undrainCommand(),
 			reloadCommand(), configCommand("/etc/weir/weir.conf", "weir"), doctorCommand(), versionCommand(), docsCommand())
 	}
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true

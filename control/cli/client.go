@@ -18,19 +18,18 @@ const DefaultSocket = "/run/weir/weir.sock"
 
 // Client asks a running daemon. It is safe for concurrent use.
 type Client struct {
-	path string
-	http http.Client
+	path   string
+	http   http.Client
+	stream http.Client // for what takes its time
 }
 
 // NewClient returns a client of the daemon whose control socket is at path. Nothing is opened before the first request.
 func NewClient(path string) *Client {
-	return &Client{path: path, http: http.Client{
-		Timeout: 10 * time.Second,
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		}},
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
 	}}
+	return &Client{path: path, http: http.Client{Timeout: 10 * time.Second, Transport: transport}, stream: http.Client{Transport: transport}}
 }
 
 // Status returns the daemon's status.
@@ -99,17 +98,26 @@ func (c *Client) do(ctx context.Context, method, path string, into any) error {
 	if err != nil {
 		return err
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.answer(c.http.Do(req))
 	if err != nil {
-		return fmt.Errorf("no daemon answers at %s (is it running? --control-socket names another place): %w", c.path, err)
+		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		return fmt.Errorf("the daemon says: %s", strings.TrimSpace(string(text)))
-	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
 	}
 	return nil
+}
+
+// answer makes errors of what is no answer to a request.
+func (c *Client) answer(resp *http.Response, err error) (*http.Response, error) {
+	if err != nil {
+		return nil, fmt.Errorf("no daemon answers at %s (is it running? --control-socket names another place): %w", c.path, err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+	return nil, fmt.Errorf("the daemon says: %s", strings.TrimSpace(string(text)))
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-media/weir/call"
@@ -22,6 +23,7 @@ const defaultLimit = 1000
 type Server struct {
 	host     Host
 	listener net.Listener
+	captures atomic.Int32 // under way
 }
 
 // Host is the daemon as the tools see it. Its methods are called for each request, not before Serve, and are safe for concurrent use.
@@ -63,12 +65,13 @@ func (s *Server) Serve(ctx context.Context) error {
 	mux.HandleFunc("POST /v1/drain", s.drain)
 	mux.HandleFunc("POST /v1/undrain", func(w http.ResponseWriter, _ *http.Request) { write(w, s.host.Undrain()) })
 	mux.HandleFunc("POST /v1/terminate/{id...}", s.terminate)
+	mux.HandleFunc("POST /v1/capture/{id...}", s.capture)
 	mux.HandleFunc("POST /v1/terminate-all", func(w http.ResponseWriter, _ *http.Request) {
 		n := int(s.host.Calls().Stats().Live)
 		s.host.Calls().TerminateAll()
 		write(w, Terminated{n})
 	})
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ConnContext: withClient}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
 	if err := srv.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {

@@ -181,3 +181,13 @@ type Drain struct {
 type Terminated struct {
 	Calls int `json:"calls"`
 }
+
+// Captured is how a capture went.
+type Captured struct {
+	CallID        string  `json:"call_id"`
+	Packets       uint64  `json:"packets"`        // written
+	DroppedQueue  uint64  `json:"dropped_queue"`  // not written, as the file or who reads it was too slow
+	DroppedKernel uint64  `json:"dropped_kernel"` // relayed in the kernel without a copy
+	Seconds       float64 `json:"seconds"`
+	Ended         string  `json:"ended"` // why
+}

@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"store":       {"call"},
 	"store/redis": {},
 	"control/ng":  {"call", "ngproto", "media", "sdp", "control/socket", "control/cookie", "control/outbox"},
-	"control/cli": {"control/counts", "call", "media"},
+	"control/cli": {"control/counts", "call", "media", "recording"},
 
 	"control/socket": {}, "control/cookie": {}, "control/outbox": {},
 	"control/rtpproxy":   {"call", "media", "recording", "control/socket", "control/cookie"},

@@ -3,29 +3,9 @@ package recording
 import (
 	"encoding/binary"
 	"net/netip"
-	"time"
 
 	"github.com/weir-media/weir/media"
 )
-
-// The parts of a pcap file (draft-ietf-opsawg-pcap), in the byte order that the magic number tells.
-const (
-	pcapMagic    = 0xa1b2c3d4 // time stamps have microseconds
-	pcapMajor    = 2
-	pcapMinor    = 4
-	pcapSnapshot = 1 << 16 // no packet is longer
-	linkTypeRaw  = 101     // packets begin with the header of IPv4 or IPv6
-)
-
-// AppendHeader appends the header of a pcap file.
-func AppendHeader(b []byte) []byte {
-	b = binary.LittleEndian.AppendUint32(b, pcapMagic)
-	b = binary.LittleEndian.AppendUint16(b, pcapMajor)
-	b = binary.LittleEndian.AppendUint16(b, pcapMinor)
-	b = append(b, make([]byte, 8)...) // time zone and accuracy, which nobody has ever used
-	b = binary.LittleEndian.AppendUint32(b, pcapSnapshot)
-	return binary.LittleEndian.AppendUint32(b, linkTypeRaw)
-}
 
 const (
 	ip4Size, ip6Size, udpSize = 20, 40, 8
@@ -33,8 +13,9 @@ const (
 	ttl                       = 64
 )
 
-// AppendPacket appends a packet with the headers it had on the wire, as far as they are known. At is when it came.
-func AppendPacket(b []byte, p *media.TapPacket, at time.Time) []byte {
+// AppendFrame appends the IP packet that a datagram was, with what is known of its headers.
+func AppendFrame(b []byte, p *media.TapPacket) []byte {
+	start := len(b)
 	from, to := p.From.Addr().Unmap(), p.To.Addr().Unmap()
 	ip := ip4Size
 	if !from.Is4() || !to.Is4() {
@@ -44,17 +25,11 @@ func AppendPacket(b []byte, p *media.TapPacket, at time.Time) []byte {
 	if most := 0xffff - ip4Size - udpSize; len(data) > most {
 		data = data[:most]
 	}
-	length := ip + udpSize + len(data)
-	b = binary.LittleEndian.AppendUint32(b, uint32(at.Unix()))
-	b = binary.LittleEndian.AppendUint32(b, uint32(at.Nanosecond()/1000))
-	b = binary.LittleEndian.AppendUint32(b, uint32(length))
-	b = binary.LittleEndian.AppendUint32(b, uint32(length))
-	if ip == ip4Size {
+	if length := ip + udpSize + len(data); ip == ip4Size {
 		b = appendIP4(b, from, to, length)
 	} else {
 		b = appendIP6(b, from, to, length)
 	}
-	udp := len(b)
 	b = binary.BigEndian.AppendUint16(b, p.From.Port())
 	b = binary.BigEndian.AppendUint16(b, p.To.Port())
 	b = binary.BigEndian.AppendUint16(b, uint16(udpSize+len(data)))
@@ -62,13 +37,14 @@ func AppendPacket(b []byte, p *media.TapPacket, at time.Time) []byte {
 	b = append(b, data...)
 	if ip == ip6Size {
 		// There must be one (RFC 8200, section 8.1).
-		pseudo := add(0, b[udp-2*16:udp])
+		frame := b[start:]
+		pseudo := add(0, frame[8:ip6Size])
 		pseudo = add(pseudo, []byte{byte((udpSize + len(data)) >> 8), byte(udpSize + len(data)), 0, protocolUDP})
-		sum := finish(add(pseudo, b[udp:]))
+		sum := finish(add(pseudo, frame[ip6Size:]))
 		if sum == 0 {
 			sum = 0xffff
 		}
-		binary.BigEndian.PutUint16(b[udp+6:], sum)
+		binary.BigEndian.PutUint16(frame[ip6Size+6:], sum)
 	}
 	return b
 }
