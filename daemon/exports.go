@@ -16,6 +16,7 @@ import (
 	"github.com/weir-media/weir/control/counts"
 	"github.com/weir-media/weir/control/dtmf"
 	"github.com/weir-media/weir/control/homer"
+	"github.com/weir-media/weir/control/mqtt"
 	"github.com/weir-media/weir/control/ng"
 	"github.com/weir-media/weir/control/rtcptext"
 	"github.com/weir-media/weir/control/syslog"
@@ -99,6 +100,7 @@ func (o *exportOptions) check() error {
 type exports struct {
 	dtmf  *dtmf.Teller
 	homer *homer.Exporter
+	mqtt  *mqtt.Publisher
 	logs  [logCount]*syslog.Log
 }
 
@@ -178,6 +180,9 @@ func (e *exports) run(ctx context.Context, group *errgroup.Group) {
 	if e.homer != nil {
 		group.Go(func() error { e.homer.Run(ctx); return nil })
 	}
+	if e.mqtt != nil {
+		group.Go(func() error { e.mqtt.Run(ctx); return nil })
+	}
 	for _, l := range e.logs {
 		if l != nil {
 			group.Go(func() error { l.Run(ctx); return nil })
@@ -208,6 +213,9 @@ func (d *Daemon) exported() []counts.Export {
 	all = append(all, counts.Export{To: counts.ToNG, Dropped: d.disp.Missed()})
 	if e.homer != nil {
 		add(counts.ToHomer, e.homer)
+	}
+	if e.mqtt != nil {
+		add(counts.ToMQTT, e.mqtt)
 	}
 	var syslog counts.Export
 	for _, l := range e.logs {

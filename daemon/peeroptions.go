@@ -33,9 +33,6 @@ log-format split-logs! max-log-line-length log-mark-prefix log-mark-suffix`},
 log-srtp-keys! debug-srtp!`},
 	{"Janus", "its HTTP interface is not there yet", false, `
 janus-secret`},
-	{"MQTT", "statistics are not published yet", false, `
-mqtt-host mqtt-port mqtt-tls-alpn mqtt-id mqtt-keepalive mqtt-user mqtt-pass mqtt-cafile mqtt-capath mqtt-certfile mqtt-keyfile
-mqtt-publish-qos mqtt-publish-topic mqtt-publish-interval mqtt-publish-scope`},
 	{"DTMF events", "there is nothing to suppress or to inject yet, and no codes are dialled that would start anything", false, `
 dtmf-no-suppress! dtmf-digit-delay dtmf-no-log-injects!`},
 	{"recording", "calls are not recorded yet", false, `
