@@ -27,6 +27,7 @@ import (
 type exportOptions struct {
 	Events       string // gets a datagram for each
 	NotifyEvents bool
+	DigitGap     int // ms
 
 	Homer         string
 	HomerProtocol string
@@ -55,6 +56,7 @@ var logNames = [logCount]string{"cdr", "rtcp", "dtmf"}
 func (o *exportOptions) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Events, "dtmf-log-dest", "", "HOST:PORT that gets a UDP datagram of JSON for each DTMF event")
 	fs.BoolVar(&o.NotifyEvents, "dtmf-log-ng-tcp", false, "tell clients of --listen-tcp-ng and --listen-unix-ng of DTMF events")
+	fs.IntVar(&o.DigitGap, "dtmf-digit-delay", int(call.DefaultDigitGap.Milliseconds()), "milliseconds that a DTMF digit may come after the one before and still belong to the same trigger")
 	fs.StringVar(&o.Homer, "homer", "", "HOST:PORT of a Homer server that gets RTCP, in HEP version 3")
 	fs.StringVar(&o.HomerProtocol, "homer-protocol", "udp", "how it gets that: udp or tcp")
 	fs.Uint32Var(&o.HomerID, "homer-id", 2001, "capture id for Homer")
@@ -70,6 +72,8 @@ func (o *exportOptions) register(fs *pflag.FlagSet) {
 
 func (o *exportOptions) check() error {
 	switch {
+	case o.DigitGap <= 0:
+		return fmt.Errorf("--dtmf-digit-delay %d is not positive", o.DigitGap)
 	case o.HomerProtocol != "udp" && o.HomerProtocol != "tcp":
 		return fmt.Errorf("--homer-protocol %q is neither udp nor tcp", o.HomerProtocol)
 	case o.HomerNGType < 0 || o.HomerNGType > 255:
@@ -144,6 +148,7 @@ func (d *Daemon) openExports() error {
 // export has calls tell.
 func (d *Daemon) export(cfg *call.Config) {
 	o, e := &d.opts.Exports, &d.exports
+	cfg.DigitGap = time.Duration(o.DigitGap) * time.Millisecond
 	cfg.Event, cfg.AllEvents = e.dtmf.Take, o.Events != "" || o.NotifyEvents || e.logs[logDTMF] != nil
 	if l := e.logs[logCDR]; l != nil {
 		cfg.Finished = func(f *call.Finished) { l.Write(func() string { return cdr.Line(f) }) }
