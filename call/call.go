@@ -31,6 +31,7 @@ type Call struct {
 	captures   []*capturing
 	client     netip.Addr    // of the control connection it was made by; invalid when that has none
 	callback   netip.Addr    // to be told of a timeout in its place
+	dialler    *dialler      // nil: there was no trigger yet
 	foreign    bool          // another node owns it; see Follow
 	keyspace   int           // where its document is found while it is foreign
 	term       uint64        // how often it went from node to node

@@ -26,22 +26,38 @@ type EventSource struct {
 // listener tells of the events of one party.
 type listener struct {
 	source EventSource
-	tell   func(Event)
+	tell   func(Event) // nil: nobody wants to know
+	dial   *dialler    // nil: no trigger is looked for
+	party  PartyID
 }
 
 // Event implements media.EventListener.
-func (l *listener) Event(e *media.TelephoneEvent) { l.tell(Event{&l.source, *e}) }
+func (l *listener) Event(e *media.TelephoneEvent) {
+	if l.tell != nil {
+		l.tell(Event{&l.source, *e})
+	}
+	if l.dial != nil {
+		l.dial.take(l.party, e.Code)
+	}
+}
 
 // listen has somebody be told of the events of a party, if anybody wants to be.
 func (d *draft) listen(s *media.Settings, party *Party, index int) {
 	cfg := &d.call.manager.cfg
-	if cfg.Event == nil || !cfg.AllEvents && !d.plan.EventLog.IsValid() || s.Kind != media.RTP {
+	told, triggers := cfg.Event != nil && (cfg.AllEvents || d.plan.EventLog.IsValid()), d.plan.triggers(party)
+	if !told && !triggers || s.Kind != media.RTP {
 		return
 	}
 	if s.Events = d.plan.events(party, index); len(s.Events) == 0 {
 		return
 	}
-	l := &listener{EventSource{CallID: d.call.id, Tag: party.Tag, Label: party.Label, LogTo: d.plan.EventLog}, cfg.Event}
+	l := &listener{source: EventSource{CallID: d.call.id, Tag: party.Tag, Label: party.Label, LogTo: d.plan.EventLog}, party: party.ID}
+	if told {
+		l.tell = cfg.Event
+	}
+	if triggers {
+		l.dial = d.call.dialled()
+	}
 	for _, p := range d.plan.Parties {
 		if p.Tag != "" {
 			l.source.Tags = append(l.source.Tags, p.Tag)

@@ -66,6 +66,8 @@ type Config struct {
 	// (Options.EventLog). Like Ended it must not wait. Nil: nobody.
 	Event     func(Event)
 	AllEvents bool
+	// DigitGap is how long a digit may come after the one before and still belong to the same trigger; 0: DefaultDigitGap.
+	DigitGap time.Duration
 	// Report is given the RTCP that parties send, as it came. It must neither wait nor keep anything of p. Nil: nobody.
 	Report func(callID string, p *media.TapPacket)
 

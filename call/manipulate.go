@@ -33,7 +33,8 @@ type DTMFSecurity struct {
 	Mode  DTMFMode `json:",omitzero"`
 	Digit uint8    `json:",omitzero"` // of DTMFReplace: an event code, 0 to 15
 
-	// Digits from the party that bring other modes.
+	// Digits from the party that bring other modes. Triggered tells that TriggerMode is in force, so that what ends it is looked for.
+	Triggered                   bool          `json:",omitzero"`
 	Trigger, TriggerEnd         string        `json:",omitzero"`
 	TriggerMode, TriggerEndMode DTMFMode      `json:",omitzero"`
 	TriggerEndTime              time.Duration `json:",omitzero"`

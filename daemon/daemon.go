@@ -231,6 +231,9 @@ func (d *Daemon) openCalls() error {
 		Certificates: d.certificates, DTLSPassive: o.DTLS.Passive, OneAddress: o.OneAddress, Software: softwareID(o.SoftwareID, d.version),
 	}
 	d.export(&callConfig)
+	if d.exports.mqtt, err = d.publisher(); err != nil {
+		return err
+	}
 	d.calls = call.NewManager(callConfig)
 	if err := d.legacy.open(d); err != nil {
 		return err

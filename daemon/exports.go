@@ -16,6 +16,7 @@ import (
 	"github.com/weir-media/weir/control/counts"
 	"github.com/weir-media/weir/control/dtmf"
 	"github.com/weir-media/weir/control/homer"
+	"github.com/weir-media/weir/control/mqtt"
 	"github.com/weir-media/weir/control/ng"
 	"github.com/weir-media/weir/control/rtcptext"
 	"github.com/weir-media/weir/control/syslog"
@@ -26,6 +27,7 @@ import (
 type exportOptions struct {
 	Events       string // gets a datagram for each
 	NotifyEvents bool
+	DigitGap     int // ms
 
 	Homer         string
 	HomerProtocol string
@@ -54,6 +56,7 @@ var logNames = [logCount]string{"cdr", "rtcp", "dtmf"}
 func (o *exportOptions) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Events, "dtmf-log-dest", "", "HOST:PORT that gets a UDP datagram of JSON for each DTMF event")
 	fs.BoolVar(&o.NotifyEvents, "dtmf-log-ng-tcp", false, "tell clients of --listen-tcp-ng and --listen-unix-ng of DTMF events")
+	fs.IntVar(&o.DigitGap, "dtmf-digit-delay", int(call.DefaultDigitGap.Milliseconds()), "milliseconds that a DTMF digit may come after the one before and still belong to the same trigger")
 	fs.StringVar(&o.Homer, "homer", "", "HOST:PORT of a Homer server that gets RTCP, in HEP version 3")
 	fs.StringVar(&o.HomerProtocol, "homer-protocol", "udp", "how it gets that: udp or tcp")
 	fs.Uint32Var(&o.HomerID, "homer-id", 2001, "capture id for Homer")
@@ -69,6 +72,8 @@ func (o *exportOptions) register(fs *pflag.FlagSet) {
 
 func (o *exportOptions) check() error {
 	switch {
+	case o.DigitGap <= 0:
+		return fmt.Errorf("--dtmf-digit-delay %d is not positive", o.DigitGap)
 	case o.HomerProtocol != "udp" && o.HomerProtocol != "tcp":
 		return fmt.Errorf("--homer-protocol %q is neither udp nor tcp", o.HomerProtocol)
 	case o.HomerNGType < 0 || o.HomerNGType > 255:
@@ -99,6 +104,7 @@ func (o *exportOptions) check() error {
 type exports struct {
 	dtmf  *dtmf.Teller
 	homer *homer.Exporter
+	mqtt  *mqtt.Publisher
 	logs  [logCount]*syslog.Log
 }
 
@@ -142,6 +148,7 @@ func (d *Daemon) openExports() error {
 // export has calls tell.
 func (d *Daemon) export(cfg *call.Config) {
 	o, e := &d.opts.Exports, &d.exports
+	cfg.DigitGap = time.Duration(o.DigitGap) * time.Millisecond
 	cfg.Event, cfg.AllEvents = e.dtmf.Take, o.Events != "" || o.NotifyEvents || e.logs[logDTMF] != nil
 	if l := e.logs[logCDR]; l != nil {
 		cfg.Finished = func(f *call.Finished) { l.Write(func() string { return cdr.Line(f) }) }
@@ -178,6 +185,9 @@ func (e *exports) run(ctx context.Context, group *errgroup.Group) {
 	if e.homer != nil {
 		group.Go(func() error { e.homer.Run(ctx); return nil })
 	}
+	if e.mqtt != nil {
+		group.Go(func() error { e.mqtt.Run(ctx); return nil })
+	}
 	for _, l := range e.logs {
 		if l != nil {
 			group.Go(func() error { l.Run(ctx); return nil })
@@ -208,6 +218,9 @@ func (d *Daemon) exported() []counts.Export {
 	all = append(all, counts.Export{To: counts.ToNG, Dropped: d.disp.Missed()})
 	if e.homer != nil {
 		add(counts.ToHomer, e.homer)
+	}
+	if e.mqtt != nil {
+		add(counts.ToMQTT, e.mqtt)
 	}
 	var syslog counts.Export
 	for _, l := range e.logs {

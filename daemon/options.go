@@ -64,6 +64,7 @@ type Options struct {
 	Graphite graphiteOptions
 	Redis    redisOptions
 	Exports  exportOptions
+	MQTT     mqttOptions
 
 	ListenCLI     []string
 	ControlPMTU   string
@@ -170,6 +171,7 @@ func (o *Options) Register(fs *pflag.FlagSet) {
 	o.Graphite.register(fs)
 	o.Redis.register(fs)
 	o.Exports.register(fs)
+	o.MQTT.register(fs)
 	o.Shot.register(fs)
 	registerPeerOptions(fs)
 }
@@ -351,6 +353,9 @@ func (o *Options) check() error {
 		return err
 	}
 	if err := o.Exports.check(); err != nil {
+		return err
+	}
+	if err := o.MQTT.check(); err != nil {
 		return err
 	}
 	switch o.ControlPMTU {

@@ -33,11 +33,8 @@ log-format split-logs! max-log-line-length log-mark-prefix log-mark-suffix`},
 log-srtp-keys! debug-srtp!`},
 	{"Janus", "its HTTP interface is not there yet", false, `
 janus-secret`},
-	{"MQTT", "statistics are not published yet", false, `
-mqtt-host mqtt-port mqtt-tls-alpn mqtt-id mqtt-keepalive mqtt-user mqtt-pass mqtt-cafile mqtt-capath mqtt-certfile mqtt-keyfile
-mqtt-publish-qos mqtt-publish-topic mqtt-publish-interval mqtt-publish-scope`},
-	{"DTMF events", "there is nothing to suppress or to inject yet, and no codes are dialled that would start anything", false, `
-dtmf-no-suppress! dtmf-digit-delay dtmf-no-log-injects!`},
+	{"DTMF events", "audio is not converted yet, so that none is muted beside an event, and no events are made here", false, `
+dtmf-no-suppress! dtmf-no-log-injects!`},
 	{"recording", "calls are not recorded yet", false, `
 recording-dir recording-method recording-format record-egress! record-both! vsc-start-rec vsc-stop-rec vsc-start-stop-rec vsc-pause-rec
 vsc-pause-resume-rec vsc-start-pause-resume-rec`},

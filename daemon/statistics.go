@@ -14,15 +14,17 @@ import (
 
 // statistics gathers all counts in the tree that the ng command "statistics" and the command line "list jsonstats" show. What
 // Weir does not count is 0.
-func (d *Daemon) statistics() ngproto.Dict {
-	s := d.snapshot()
+func (d *Daemon) statistics() ngproto.Dict { return d.statisticsOf(d.snapshot(), nil) }
+
+// statisticsOf is the tree of a moment. Changes returns what to compare an interface with; nil: nothing.
+func (d *Daemon) statisticsOf(s *counts.Snapshot, changes func(i int) *change) ngproto.Dict {
 	return ngproto.Dict{
 		{Key: "currentstatistics", Value: ngproto.Map(currentStatistics(s))},
 		{Key: "totalstatistics", Value: ngproto.Map(totalStatistics(s))},
 		{Key: "mos", Value: ngproto.Map(sampled("mos", s.Media.Quality.MOS, 10))},
 		{Key: "voip_metrics", Value: ngproto.Map(voipMetrics(&s.Media.Quality, s.Media.Lost))},
 		{Key: "controlstatistics", Value: ngproto.Map(controlStatistics(s.Clients))},
-		{Key: "interfaces", Value: ngproto.List(interfaceStatistics(s.Interfaces)...)},
+		{Key: "interfaces", Value: ngproto.List(interfaceStatistics(s.Interfaces, changes)...)},
 		{Key: "transcoders", Value: ngproto.List()},
 		{Key: "poller_threads", Value: ngproto.List()},
 	}
@@ -162,7 +164,7 @@ func controlStatistics(clients []counts.Client) ngproto.Dict {
 func lowered(c ngproto.Command) string { return strings.ToLower(c.Short()) }
 
 // interfaceStatistics lists the addresses of the logical interfaces.
-func interfaceStatistics(interfaces []counts.Interface) []ngproto.Value {
+func interfaceStatistics(interfaces []counts.Interface, changes func(i int) *change) []ngproto.Value {
 	var all []ngproto.Value
 	for i := range interfaces {
 		n := &interfaces[i]
@@ -184,6 +186,9 @@ func interfaceStatistics(interfaces []counts.Interface) []ngproto.Value {
 		c = append(c, ngproto.Entry{Key: "voip_metrics", Value: ngproto.Map(quality)},
 			ngproto.Entry{Key: "ingress", Value: ngproto.Map(traffic(n.Traffic.In, n.Traffic.Errors))},
 			ngproto.Entry{Key: "egress", Value: ngproto.Map(traffic(n.Traffic.Out, 0))})
+		if changes != nil {
+			changes(i).add(&c, n)
+		}
 		all = append(all, ngproto.Map(ngproto.Dict(c)))
 	}
 	return all

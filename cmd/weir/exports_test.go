@@ -107,6 +107,25 @@ func TestKeysAndReportsReachTheirReceiversFromBothPlanes(t *testing.T) {
 			calls[0].caller.press(t, 11)
 			expect(events, text, "call-0", 11) // and no other of before
 
+			// A digit that keeps those after it from the callee.
+			s.do("command", "block DTMF", "call-id", "call-1", "from-tag", "caller", "flags", []string{"directional"}, "trigger", "1", "trigger-end", "##")
+			s.eventually("the flows are where they were", func() bool { return s.status().Flows.Kernel == flows })
+			passed := calls[1].callee.wrong.Load() // what the phone does not know: events
+			calls[1].caller.press(t, 1)
+			expect(apart, text, "call-1", 1)
+			// The end of it comes three times, and may have its effect after the first.
+			s.eventually("the digit arrives", func() bool { return calls[1].callee.wrong.Load() >= passed+4 })
+			s.eventually("it has its effect", func() bool {
+				vsc := s.do("command", "query", "call-id", "call-1").Dict("tags").Dict("caller").List("VSC")
+				n, _ := vsc[0].Dict().Int("active")
+				return n == 0 && s.status().Flows.Kernel == flows
+			})
+			calls[1].caller.press(t, 7)
+			expect(apart, text, "call-1", 7)
+			if got := calls[1].callee.wrong.Load(); got > passed+6 {
+				t.Errorf("%d packets of events have arrived, want 6 at most", got-passed)
+			}
+
 			report := make([]byte, 32)
 			copy(report, []byte{0x81, 201, 0, 7, 0, 0, 0, 9, 0, 0, 0, 3, 128})
 			value(calls[1].caller.conn.WriteToUDPAddrPort(report, calls[1].caller.to))(t)

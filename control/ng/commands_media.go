@@ -69,6 +69,9 @@ func dtmfSecurity(req *ngproto.Request) call.DTMFSecurity {
 		Frequencies: req.Frequencies,
 		Volume:      min(max(req.Volume.Or(defaultToneVolume), -req.Volume.Or(defaultToneVolume)), 63),
 	}
+	if s.Trigger != "" && req.DTMFSecurityTrigger == ngproto.BlockUnset {
+		s.TriggerMode = call.DTMFDrop
+	}
 	if len(s.Frequencies) == 0 {
 		s.Frequencies = []int{defaultToneFrequency}
 	}

@@ -437,7 +437,7 @@ func withoutEffect(req *ngproto.Request) []string {
 		{"NAT wait", f.NATWait}, {"pierce NAT", f.PierceNAT},
 		{"record call", f.RecordCall == ngproto.RecordOn}, {"inject DTMF", f.InjectDTMF},
 		{"detect DTMF", f.DetectDTMF}, {"DTMF-security of in-band tones", req.DTMFSecurity > ngproto.BlockDrop},
-		{"trigger", req.Trigger != "" || req.TriggerEnd != ""}, {"DTMF-delay", req.DTMFDelay.Set},
+		{"DTMF-delay", req.DTMFDelay.Set},
 		{"forwarding", req.Command == ngproto.StartForwarding}, {"T.38", f.T38.Decode || f.T38.Force},
 	} {
 		if flag.set {

@@ -105,8 +105,8 @@ func triggers(s *call.DTMFSecurity) []ngproto.Value {
 			{Key: "type", Value: ngproto.String(kind)}, {Key: "trigger", Value: ngproto.String(digits)}, {Key: "active", Value: ngproto.Int(n)},
 		}))
 	}
-	add("block DTMF", s.Trigger, s.Mode == call.DTMFPass)
-	add("unblock DTMF", s.TriggerEnd, s.Mode != call.DTMFPass)
+	add("block DTMF", s.Trigger, !s.Triggered)
+	add("unblock DTMF", s.TriggerEnd, s.Triggered)
 	return list
 }
 

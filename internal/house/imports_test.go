@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"control/rtcptext": {"rtp"},
 	"control/syslog":   {"control/outbox"},
 	"control/cdr":      {"call", "media"},
-	"control/mqtt":     {"control/outbox"},
+	"control/mqtt":     {"call", "media", "sdp", "control/outbox"},
 	"daemon": {"rtp", "sdp", "ngproto", "fastpath", "ice", "dtls", "srtp", "codec", "media", "recording", "call",
 		"store", "store/redis", "control/*", "daemon/ui"},
 	"daemon/doctor": {}, "daemon/ui": {},
