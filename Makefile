@@ -6,7 +6,7 @@ FUZZTIME ?= 20s
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo clients peers compat test test-go race fuzz bench verify lint generate docs man cover clean
+.PHONY: help build run demo clients peers compat test test-go race fuzz bench verify lint generate docs man deb cover clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ docs: ## Write the generated pages of the documentation again (the result is com
 	@go run ./cmd/weir docs .
 
 man: docs ## Write the man pages again, into packaging/man (with the rest of the generated pages)
+
+deb: ## Build bin/weir_VERSION_ARCH.deb (ARGS=--test installs, upgrades and removes it under a systemd of its own, with a call)
+	@scripts/deb $(ARGS)
 
 cover: ## Show the test coverage of each package (PKG=./media/... picks some)
 	@scripts/test --cover $(PKG)

@@ -47,7 +47,9 @@ type scene struct {
 	dir, bpffs        string
 	options           []string
 	ngAddr            string
-	ownMounts         bool // the daemon has a mount namespace of its own
+	program           string               // empty: this one
+	sys               *syscall.SysProcAttr // of the daemon; nil: it is root's
+	ownMounts         bool                 // the daemon has a mount namespace of its own
 
 	daemon *exec.Cmd
 	log    *os.File
@@ -91,9 +93,13 @@ func (s *scene) start(more ...string) {
 		"serve", "--config-file=none", "--interface=left/10.0.1.1", "--interface=right/10.0.2.1", "--listen-ng=" + s.ngAddr,
 		"--control-socket=" + s.socket(), "--state-dir=" + s.dir, "--bpffs=" + s.bpffs, "--delete-delay=0", "--drain-deadline=0", "--log-level=4",
 	}, append(s.options, more...)...)
-	s.daemon = exec.Command(value(os.Executable())(s.T), args...)
+	program := s.program
+	if program == "" {
+		program = value(os.Executable())(s.T)
+	}
+	s.daemon = exec.Command(program, args...)
 	s.daemon.Env = append(os.Environ(), serveEnv+"=1")
-	s.daemon.Stdout, s.daemon.Stderr = s.log, s.log
+	s.daemon.Stdout, s.daemon.Stderr, s.daemon.SysProcAttr = s.log, s.log, s.sys
 	if s.ownMounts {
 		s.daemon.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	}

@@ -86,7 +86,7 @@ const (
 	capSysAdmin   = 21
 	capPerfmon    = 38
 	capBPF        = 39
-	unitFileHint  = "run as root, or give the unit AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_RESOURCE"
+	unitFileHint  = "run as root, or give the unit AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_NET_ADMIN CAP_NET_RAW"
 	userspaceOnly = "; without them everything goes through userspace"
 )
 
