@@ -3,15 +3,18 @@ package recording_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gopacket/gopacket/pcapgo"
 	"go.uber.org/goleak"
 
 	"github.com/weir-media/weir/internal/testpkt"
@@ -153,4 +156,49 @@ func FuzzSafe(f *testing.F) {
 			t.Fatalf("%q and %q both become %q", a, b, name)
 		}
 	})
+}
+
+func TestCaptureKeepsManyMediasApart(t *testing.T) {
+	c := recording.NewCapture(1 << 20)
+	taps := make(map[media.Tap]bool)
+	for i := range 1200 {
+		tap := c.Tap(recording.Interface{Name: strconv.Itoa(i), Description: "media"})
+		if taps[tap] = true; tap != c.Tap(recording.Interface{Name: strconv.Itoa(i), Description: "media"}) {
+			t.Fatal("an interface has two taps")
+		}
+		tap.Packet(&media.TapPacket{Data: []byte{1}, At: media.Now(), Sent: i%2 == 1, From: netip.MustParseAddrPort("[2001:db8::1]:1"), To: netip.MustParseAddrPort("[2001:db8::2]:2")})
+	}
+	c.Close()
+	var file bytes.Buffer
+	if n, err := c.Write(&file, func() error { return nil }, 0, 0); n != 1200 || err != nil || len(taps) != 1000 {
+		t.Errorf("%d packets of %d taps are written, %v", n, len(taps), err)
+	}
+	r, err := pcapgo.NewNgReader(&file, pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1200 {
+		b, info, options, err := r.ReadPacketDataWithOptions()
+		if err != nil || len(b) != 49 || info.InterfaceIndex != min(i, 999) || options.Flags.Direction == pcapgo.NgEpbFlagDirectionOutbound != (i%2 == 1) ||
+			time.Since(info.Timestamp).Abs() > time.Hour {
+			t.Fatalf("packet %d: %x, %+v, %+v, %v", i, b, info, options, err)
+		}
+	}
+}
+
+func TestCaptureOfNothingIsAFile(t *testing.T) {
+	c := recording.NewCapture(1 << 20)
+	c.Close()
+	var file bytes.Buffer
+	if n, err := c.Write(&file, func() error { return nil }, 0, 0); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if r, err := pcapgo.NewNgReader(&file, pcapgo.DefaultNgReaderOptions); err != nil || r.NInterfaces() != 1 {
+		t.Error(err)
+	}
+	broken := errors.New("no more")
+	c = recording.NewCapture(1 << 20)
+	if _, err := c.Write(&file, func() error { return broken }, 0, 0); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
 }

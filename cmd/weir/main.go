@@ -57,6 +57,7 @@ established calls stay in the kernel (XDP or tc); everything else goes through u
   weir status          what runs where, and why not in the kernel
   weir top             the calls, live
   weir explain CALL-ID why a call has no sound
+  weir capture CALL-ID the packets of a call as a file
   weir doctor          what is wrong with this host, and how to mend it`,
 			Version: version,
 		}

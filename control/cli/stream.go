@@ -42,7 +42,7 @@ func (s *CaptureStream) Read(b []byte) (int, error) {
 	n, err := s.resp.Body.Read(b)
 	s.blocks.count(b[:n])
 	s.bytes.Add(uint64(n))
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("the daemon has ended, or has cut this client off: %w", err)
 	}
 	return n, err
@@ -52,7 +52,9 @@ func (s *CaptureStream) Read(b []byte) (int, error) {
 func (s *CaptureStream) Stop() { _ = s.request.Close() } // never fails
 
 // Packets returns how many packets, and how many bytes of the file, have been read.
-func (s *CaptureStream) Packets() (packets, bytes uint64) { return s.blocks.packets.Load(), s.bytes.Load() }
+func (s *CaptureStream) Packets() (packets, bytes uint64) {
+	return s.blocks.packets.Load(), s.bytes.Load()
+}
 
 // Report tells how the capture went, once Read has come to the end.
 func (s *CaptureStream) Report() (*Captured, error) {
