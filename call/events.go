@@ -56,7 +56,7 @@ func (d *draft) listen(s *media.Settings, party *Party, index int) {
 		l.tell = cfg.Event
 	}
 	if triggers {
-		l.dial = d.call.dialled()
+		l.dial = d.call.dialled(d.plan)
 	}
 	for _, p := range d.plan.Parties {
 		if p.Tag != "" {

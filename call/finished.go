@@ -15,9 +15,9 @@ type Finished struct {
 	Clock time.Duration
 }
 
-// finish tells of the end of a call whose legs are closed.
+// finish tells of the end of a call whose legs are closed, unless it is another node's.
 func (c *Call) finish(why Reason) {
-	if c.manager.cfg.Finished == nil || why == ReasonFailed || why == ReasonMerged {
+	if c.manager.cfg.Finished == nil || why == ReasonFailed || why == ReasonMerged || c.foreign {
 		return
 	}
 	c.manager.cfg.Finished(&Finished{Snapshot: c.snapshot(), Why: why, At: time.Now(), Clock: media.Now()})

@@ -29,7 +29,7 @@ type dialler struct {
 
 	// The call's owner's.
 	last    map[PartyID]*digits
-	started uint64 // counts the modes that triggers have brought
+	started map[PartyID]int // counts the modes that triggers have brought, those of the whole call as of party 0
 }
 
 // dialled is one digit.
@@ -51,12 +51,33 @@ func (p *Plan) triggers(party *Party) bool {
 	return party.Manipulation.DTMF.Trigger != "" || p.Manipulation.DTMF.Trigger != ""
 }
 
-// dialled returns the dialler of the call. The caller owns the call.
-func (c *Call) dialled() *dialler {
+// dialled returns the dialler of the call, whose plan p is or becomes. The caller owns the call.
+func (c *Call) dialled(p *Plan) *dialler {
 	if c.dialler == nil {
-		c.dialler = &dialler{call: c, last: make(map[PartyID]*digits)}
+		c.dialler = &dialler{call: c, last: make(map[PartyID]*digits), started: make(map[PartyID]int)}
+		// Of a call that another process has had before.
+		c.dialler.endLater(0, &p.Manipulation.DTMF)
+		for _, party := range p.Parties {
+			c.dialler.endLater(party.ID, &party.Manipulation.DTMF)
+		}
 	}
 	return c.dialler
+}
+
+// endLater has a mode that a trigger has brought end when its time is over.
+func (d *dialler) endLater(id PartyID, security *DTMFSecurity) {
+	if !security.Triggered || security.TriggerEndTime <= 0 {
+		return
+	}
+	d.started[id]++
+	of := d.started[id]
+	time.AfterFunc(security.TriggerEndTime, func() {
+		d.carry(func(c *Call) {
+			if d.started[id] == of {
+				d.set(c, id, false)
+			}
+		})
+	})
 }
 
 // take notes a digit. It does not wait.
@@ -128,41 +149,30 @@ func (d *dialler) dial(c *Call, one dialled) {
 	}
 	s.text, s.at = s.text+string(one.digit), one.at
 	s.text = s.text[max(0, len(s.text)-longestTrigger):]
-	security, whole := &party.Manipulation.DTMF, false
+	id, security := party.ID, &party.Manipulation.DTMF
 	if security.Trigger == "" {
-		security, whole = &c.plan.Manipulation.DTMF, true
+		id, security = 0, &c.plan.Manipulation.DTMF
 	}
 	switch {
 	case security.Trigger == "":
 	case !security.Triggered && strings.HasSuffix(s.text, security.Trigger):
 		s.text, s.n = "", 0
-		d.started++
-		d.set(c, party.ID, whole, true)
-		if after := security.TriggerEndTime; after > 0 {
-			of := d.started
-			time.AfterFunc(after, func() {
-				d.carry(func(c *Call) {
-					if d.started == of {
-						d.set(c, one.party, whole, false)
-					}
-				})
-			})
-		}
+		d.set(c, id, true)
 	case security.Triggered:
 		s.n++
 		if security.TriggerEnd != "" && strings.HasSuffix(s.text, security.TriggerEnd) || security.TriggerEndDigits > 0 && s.n >= security.TriggerEndDigits {
 			s.text = ""
-			d.set(c, party.ID, whole, false)
+			d.set(c, id, false)
 		}
 	}
 }
 
-// set puts the mode that a trigger brings into force, of a party or of the whole call, or the one that comes after.
-func (d *dialler) set(c *Call, id PartyID, whole, on bool) {
+// set puts the mode that a trigger brings into force, of a party or with 0 of the whole call, or the one that comes after.
+func (d *dialler) set(c *Call, id PartyID, on bool) {
 	next := c.draft()
 	defer next.discard()
 	security := &next.plan.Manipulation.DTMF
-	if !whole {
+	if id != 0 {
 		party := next.plan.byID(id)
 		if party == nil {
 			return
@@ -176,5 +186,6 @@ func (d *dialler) set(c *Call, id PartyID, whole, on bool) {
 		security.Mode = security.TriggerMode
 	}
 	next.commit()
+	d.endLater(id, security)
 	c.manager.changed(c.id)
 }
