@@ -33,7 +33,8 @@ type duo struct {
 	second   *redis.Client
 }
 
-func newDuo(t *testing.T, options ...string) *duo {
+// newDuo starts the nodes, with a database each unless they share one.
+func newDuo(t *testing.T, shared bool, options ...string) *duo {
 	rig := netrig.Start(t)
 	d := &duo{T: t, phones: value(rig.Host("phones"))(t)}
 	sw := value(rig.Host("switch"))(t)
@@ -57,8 +58,13 @@ func newDuo(t *testing.T, options ...string) *duo {
 	d.redis = redistest.StartAt(t, "0.0.0.0", 6379, func(cmd *exec.Cmd) error { return d.phones.Start(cmd) }, "--protected-mode", "no")
 	d.first, d.second = d.client(1), d.client(2)
 	at := phonesAddr.Addr().String() + ":6379/"
-	d.one.options = append(d.one.options, "--redis="+at+"1", "--subscribe-keyspace=2")
-	d.two.options = append(d.two.options, "--redis="+at+"2", "--subscribe-keyspace=1")
+	if shared {
+		d.one.options = append(d.one.options, "--redis="+at+"1", "--subscribe-keyspace=1")
+		d.two.options = append(d.two.options, "--redis="+at+"1", "--subscribe-keyspace=1")
+	} else {
+		d.one.options = append(d.one.options, "--redis="+at+"1", "--subscribe-keyspace=2")
+		d.two.options = append(d.two.options, "--redis="+at+"2", "--subscribe-keyspace=1")
+	}
 	d.one.start()
 	d.two.start()
 	return d
@@ -172,12 +178,11 @@ func (d *duo) hear(calls []*testCall) {
 	})
 }
 
-// move kills the first node and gives its address to the second.
-func (d *duo) move() {
+// move gives the service address to another node.
+func (d *duo) move(from, to *scene) {
 	d.Helper()
-	d.one.signal(syscall.SIGKILL)
-	must(d.T, d.one.host.Disown("eth0", service))
-	must(d.T, d.two.host.Own("eth0", service))
+	must(d.T, from.host.Disown("eth0", service))
+	must(d.T, to.host.Own("eth0", service))
 	must(d.T, d.phones.Forget("eth0", service.Addr()))
 }
 
@@ -207,7 +212,7 @@ func TestASecondNodeGoesOnWithTheCallsOfOneThatIsKilled(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const n = 4
-			d := newDuo(t, c.options...)
+			d := newDuo(t, false, c.options...)
 			calls := d.calls(n)
 			secure := calls[n-1]
 			d.hear(calls)
@@ -221,7 +226,8 @@ func TestASecondNodeGoesOnWithTheCallsOfOneThatIsKilled(t *testing.T) {
 			d.hear(calls)
 			d.known(calls)
 
-			d.move()
+			d.one.signal(syscall.SIGKILL)
+			d.move(d.one, d.two)
 			d.hear(calls)
 			if c.active {
 				d.two.expectSessions(0, n)
@@ -264,5 +270,45 @@ func TestASecondNodeGoesOnWithTheCallsOfOneThatIsKilled(t *testing.T) {
 			})
 			d.two.signal(syscall.SIGTERM)
 		})
+	}
+}
+
+// TestTheAddressGoesThereAndBack has both nodes alive, with one database, and the server of that die on the way.
+func TestTheAddressGoesThereAndBack(t *testing.T) {
+	const n = 3
+	d := newDuo(t, true, "--active-switchover", "--state-dir=none")
+	calls := d.calls(n)
+	d.hear(calls)
+	d.known(calls)
+
+	d.redis.Kill()
+	d.hear(calls)
+	more := &testCall{id: "without Redis", caller: d.one.phone(d.phones, "10.0.1.2", 101), callee: d.one.phone(d.phones, "10.0.1.2", 102)}
+	more.offer = d.one.do("command", "offer", "call-id", more.id, "from-tag", "caller", "sdp", more.caller.sdp()).Text("sdp")
+	more.reply = d.one.do("command", "answer", "call-id", more.id, "from-tag", "caller", "to-tag", "callee", "sdp", more.callee.sdp()).Text("sdp")
+	more.callee.to, more.caller.to = told(t, more.offer), told(t, more.reply)
+	calls = append([]*testCall{more}, calls...)
+	d.hear(calls)
+	d.redis.Again()
+	d.redis.Await(d.first)
+	d.one.eventually("all calls are in Redis again", func() bool { return d.first.DBSize(t.Context()).Val() == n+1 })
+	d.two.expectSessions(0, n+1)
+
+	d.move(d.one, d.two)
+	d.hear(calls)
+	d.two.expectSessions(n+1, 0)
+	d.one.expectSessions(0, n+1) // they are not what it times out, or deletes
+	d.move(d.two, d.one)
+	d.hear(calls)
+	d.one.expectSessions(n+1, 0)
+	d.two.expectSessions(0, n+1)
+	for _, call := range calls {
+		d.one.do("command", "delete", "call-id", call.id, "from-tag", "caller")
+	}
+	d.one.expectSessions(0, 0)
+	d.two.expectSessions(0, 0)
+	d.one.eventually("Redis is empty", func() bool { return d.first.DBSize(t.Context()).Val() == 0 })
+	for _, s := range []*scene{d.one, d.two} {
+		s.signal(syscall.SIGTERM)
 	}
 }
