@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"io"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -114,6 +115,10 @@ func TestCallsGoOnWhileRedisIsAway(t *testing.T) {
 	soon(t, "its writing is told of", func() bool {
 		return !strings.Contains(runCtl(t, ctl, "list sessions before"), "last redis update: 0\n")
 	})
+	if status, body := r.post(t, "/ng", `{"command":"query","call-id":"before"}`); status != 200 || strings.Contains(body, `"last redis update":0`) ||
+		!strings.Contains(body, `"last redis update":`) {
+		t.Errorf("a query says %d %s", status, body)
+	}
 	s.Kill()
 	for i := range 3 {
 		r.offer(t, "meanwhile "+strconv.Itoa(i))
@@ -283,4 +288,19 @@ func TestTwoNodesHandCallsToEachOther(t *testing.T) {
 	foreign(b, 0, 0)
 	a.calls.TerminateAll()
 	soon(t, "Redis is empty", func() bool { return one.DBSize(t.Context()).Val()+two.DBSize(t.Context()).Val() == 0 })
+}
+
+// post sends an ng request over HTTP.
+func (r *running) post(t *testing.T, path, text string) (status int, body string) {
+	t.Helper()
+	resp, err := http.Post("http://"+r.http+path, "application/json", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	reply, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(reply)
 }

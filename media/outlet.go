@@ -39,6 +39,7 @@ func newOutlet(s *sharing) (o *outlet, err error) {
 	defer func() {
 		if err != nil {
 			err = joinClose(err, o)
+			o = nil
 		}
 	}()
 	for _, fd := range []*int{&o.direct, &o.queued} {
