@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"github.com/weir-media/weir/control/cli"
 	"github.com/weir-media/weir/internal/netrig"
 	"github.com/weir-media/weir/internal/redistest"
-	"github.com/weir-media/weir/srtp"
 )
 
 // The service address that moves, and where everybody is.
@@ -115,48 +113,32 @@ func (d *duo) calls(n int) []*testCall {
 	d.Helper()
 	all := make([]*testCall, n)
 	for i := range all {
-		c := &testCall{
-			id:     fmt.Sprint("call ", i),
-			caller: d.one.phone(d.phones, phonesAddr.Addr().String(), uint32(2*i+1)), callee: d.one.phone(d.phones, phonesAddr.Addr().String(), uint32(2*i+2)),
+		c := d.call(fmt.Sprint("call ", i), uint32(2*i+1))
+		if i == n-1 {
+			c.caller.first = 1<<16 - 8
+			must(d.T, c.caller.keys.renew(7, 0, c.caller.ssrc))
+		}
+		d.one.negotiate(c)
+		c.callee.to, c.caller.to = told(d.T, c.offer), told(d.T, c.reply)
+		if i == n-1 {
+			must(d.T, c.caller.keys.take(c.reply, 0, c.callee.ssrc))
 		}
 		all[i] = c
-		keys := srtp.Generate(srtp.AES128CM80)
-		sdp := c.caller.sdp()
-		if i == n-1 {
-			c.caller.sent = 1<<16 - 20
-			sdp = secured(sdp, keys)
-		}
-		c.offer = d.one.do("command", "offer", "call-id", c.id, "from-tag", "caller", "sdp", sdp, "transport-protocol", "RTP/AVP").Text("sdp")
-		c.reply = d.one.do("command", "answer", "call-id", c.id, "from-tag", "caller", "to-tag", "callee", "sdp", c.callee.sdp()).Text("sdp")
-		c.callee.to, c.caller.to = told(d.T, c.offer), told(d.T, c.reply)
-		if i < n-1 {
-			continue
-		}
-		c.offerSDP = sdp
-		out := value(srtp.NewOutbound(keys))(d.T)
-		c.caller.seal = out.ProtectRTP
-		in := value(srtp.NewInbound(keysOf(d.T, c.reply)))(d.T)
-		c.caller.setOpen(in.UnprotectRTP)
 	}
 	return all
 }
 
-// secured offers SRTP by SDES.
-func secured(sdp string, keys srtp.Params) string {
-	sdp = strings.Replace(sdp, "RTP/AVP", "RTP/SAVP", 1)
-	return sdp + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + base64.StdEncoding.EncodeToString(keys.KeySalt()) + "\r\n"
+// call makes the phones of a call.
+func (d *duo) call(id string, ssrc uint32) *testCall {
+	at := phonesAddr.Addr().String()
+	return &testCall{id: id, caller: d.one.phone(d.phones, at, ssrc), callee: d.one.phone(d.phones, at, ssrc+1)}
 }
 
-// keysOf reads the keys that a description tells.
-func keysOf(t *testing.T, sdp string) srtp.Params {
-	t.Helper()
-	_, text, ok := strings.Cut(sdp, "inline:")
-	if !ok {
-		t.Fatalf("no keys in\n%s", sdp)
-	}
-	text, _, _ = strings.Cut(text, "\r\n")
-	text, _, _ = strings.Cut(text, "|")
-	return value(srtp.ParseKeySalt(srtp.AES128CM80, value(base64.StdEncoding.DecodeString(text))(t)))(t)
+// negotiate has the caller offer, or offer again, and the callee, who speaks RTP, answer.
+func (s *scene) negotiate(c *testCall) {
+	s.Helper()
+	c.offer = s.do("command", "offer", "call-id", c.id, "from-tag", "caller", "to-tag", "callee", "sdp", c.caller.sdp(), "transport-protocol", "RTP/AVP").Text("sdp")
+	c.reply = s.do("command", "answer", "call-id", c.id, "from-tag", "caller", "to-tag", "callee", "sdp", c.callee.sdp()).Text("sdp")
 }
 
 // hear waits until every phone hears packets that are sent from now on.
@@ -216,12 +198,10 @@ func TestASecondNodeGoesOnWithTheCallsOfOneThatIsKilled(t *testing.T) {
 			calls := d.calls(n)
 			secure := calls[n-1]
 			d.hear(calls)
-			if secure.caller.sent <= 1<<16 {
+			if secure.caller.first+secure.caller.sent <= 1<<16 {
 				t.Fatal("the packets with SRTP have not come round to 0")
 			}
-			// So that what is kept is of a time after that.
-			d.one.do("command", "offer", "call-id", secure.id, "from-tag", "caller", "to-tag", "callee", "sdp", secure.offerSDP, "transport-protocol", "RTP/AVP")
-			d.one.do("command", "answer", "call-id", secure.id, "from-tag", "caller", "to-tag", "callee", "sdp", secure.callee.sdp())
+			d.one.negotiate(secure) // so that what is kept is of a time after that
 			d.known(calls)
 			d.hear(calls)
 			d.known(calls)
@@ -247,17 +227,9 @@ func TestASecondNodeGoesOnWithTheCallsOfOneThatIsKilled(t *testing.T) {
 				return d.first.DBSize(t.Context()).Val() == 0 && d.second.DBSize(t.Context()).Val() == n
 			})
 			for _, call := range calls {
-				sdp := call.caller.sdp()
-				if call == secure {
-					sdp = call.offerSDP
-				}
-				again := d.two.do("command", "offer", "call-id", call.id, "from-tag", "caller", "to-tag", "callee", "sdp", sdp, "transport-protocol", "RTP/AVP").Text("sdp")
-				if got := told(t, again); got != call.callee.to {
-					t.Errorf("%s: the callee is told %v, before it was %v", call.id, got, call.callee.to)
-				}
-				reply := d.two.do("command", "answer", "call-id", call.id, "from-tag", "caller", "to-tag", "callee", "sdp", call.callee.sdp()).Text("sdp")
-				if got := told(t, reply); got != call.caller.to {
-					t.Errorf("%s: the caller is told %v, before it was %v", call.id, got, call.caller.to)
+				d.two.negotiate(call)
+				if a, b := told(t, call.offer), told(t, call.reply); a != call.callee.to || b != call.caller.to {
+					t.Errorf("%s: told are %v and %v, before it were %v and %v", call.id, a, b, call.callee.to, call.caller.to)
 				}
 			}
 			d.hear(calls)
@@ -283,9 +255,8 @@ func TestTheAddressGoesThereAndBack(t *testing.T) {
 
 	d.redis.Kill()
 	d.hear(calls)
-	more := &testCall{id: "without Redis", caller: d.one.phone(d.phones, "10.0.1.2", 101), callee: d.one.phone(d.phones, "10.0.1.2", 102)}
-	more.offer = d.one.do("command", "offer", "call-id", more.id, "from-tag", "caller", "sdp", more.caller.sdp()).Text("sdp")
-	more.reply = d.one.do("command", "answer", "call-id", more.id, "from-tag", "caller", "to-tag", "callee", "sdp", more.callee.sdp()).Text("sdp")
+	more := d.call("without Redis", 101)
+	d.one.negotiate(more)
 	more.callee.to, more.caller.to = told(t, more.offer), told(t, more.reply)
 	calls = append([]*testCall{more}, calls...)
 	d.hear(calls)
