@@ -25,6 +25,9 @@ func (m *Manager) Follow(doc *Document, keyspace int) error {
 	if c := m.lookup(doc.CallID); c != nil {
 		_, _ = c.own(func(c *Call) error {
 			if c.id != doc.CallID || doc.Term < c.term || doc.Term == c.term && !c.foreign {
+				if !c.foreign && doc.Term < c.term {
+					m.changed(c.id) // who has lost it may have written over what we had
+				}
 				stays = true
 				return nil
 			}
@@ -67,10 +70,14 @@ func (m *Manager) createForeign(id string, in Language, keyspace int) (*Call, er
 	return c, nil
 }
 
-// Unfollow ends a foreign call of a keyspace here, since its owner has.
+// Unfollow ends a foreign call of a keyspace here, since its owner has. The document of a call of our own is written again, should
+// somebody who had the call before have deleted it.
 func (m *Manager) Unfollow(id string, keyspace int) {
 	_ = m.with(id, false, func(c *Call) error { // there may be none
-		if c.id == id && c.foreign && c.keyspace == keyspace {
+		switch {
+		case !c.foreign && c.term > 0:
+			m.changed(c.id)
+		case c.id == id && c.foreign && c.keyspace == keyspace:
 			c.leave()
 		}
 		return nil

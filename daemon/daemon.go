@@ -250,7 +250,7 @@ func (d *Daemon) openCalls() error {
 		Access: access,
 		SSRC:   ssrc,
 		CLI:    d.commandLines(), Statistics: d.statistics,
-		Pages: d.pages(), Mirror: d.mirror(), Notices: o.Exports.NotifyEvents,
+		Pages: d.pages(), Updated: d.Updated, Mirror: d.mirror(), Notices: o.Exports.NotifyEvents,
 		Calls: d.calls, Parser: &ngproto.Parser{Templates: o.templates}, SDP: sdp.Options{RejectBlank: o.RejectBlank, MusicOnHold: o.MOHAttr}, Log: d.book.logger("control"),
 	})
 	return nil

@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/weir-media/weir/call"
@@ -20,6 +22,7 @@ type running struct {
 	http   string // address
 	udp    string // address of ng
 	socket string // of the tools
+	stop   func() // ends it, if it runs still
 }
 
 // start runs a daemon of the given further options, and of a configuration file if there is any.
@@ -34,11 +37,15 @@ func startWith(t *testing.T, change func(*Options), file string, args ...string)
 	var err error
 	for range 10 { // a port that is free may be taken before the daemon has it
 		r := &running{http: freePort(t), udp: freePort(t), socket: filepath.Join(t.TempDir(), "weir.sock")}
+		preset := []string{"--interface=127.0.0.1"}
+		if slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--interface=") }) {
+			preset = nil
+		}
 		var opts *Options
-		opts, err = complete(t, file, append([]string{
-			"--interface=127.0.0.1", "--listen-ng=" + r.udp, "--listen-http=" + r.http, "--fast-path=none",
+		opts, err = complete(t, file, slices.Concat(preset, []string{
+			"--listen-ng=" + r.udp, "--listen-http=" + r.http, "--fast-path=none",
 			"--port-min=46000", "--port-max=55998", "--control-socket=" + r.socket, "--port-quarantine=0",
-		}, args...)...)
+		}, args)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,12 +56,13 @@ func startWith(t *testing.T, change func(*Options), file string, args ...string)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error)
 		go func() { done <- r.Run(ctx) }()
-		t.Cleanup(func() {
+		r.stop = sync.OnceFunc(func() {
 			cancel()
 			if err := <-done; err != nil {
 				t.Errorf("the daemon ends with %v", err)
 			}
 		})
+		t.Cleanup(r.stop)
 		return r
 	}
 	t.Fatal(err)

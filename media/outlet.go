@@ -39,6 +39,7 @@ func newOutlet(s *sharing) (o *outlet, err error) {
 	defer func() {
 		if err != nil {
 			err = joinClose(err, o)
+			o = nil
 		}
 	}()
 	for _, fd := range []*int{&o.direct, &o.queued} {
@@ -50,7 +51,7 @@ func newOutlet(s *sharing) (o *outlet, err error) {
 		return o, os.NewSyscallError("setsockopt PACKET_QDISC_BYPASS", err)
 	}
 	for _, local := range s.locals {
-		fd, err := openPackets(local)
+		fd, err := openPackets(local, s.floating)
 		if err != nil {
 			return o, err
 		}
@@ -78,7 +79,7 @@ func openOutlet(family, protocol int) (int, error) {
 
 // openPackets opens a socket for IP packets from a local address, which routing rules may ask for. It receives nothing: there
 // are no packets of its protocol.
-func openPackets(local netip.Addr) (int, error) {
+func openPackets(local netip.Addr, floating bool) (int, error) {
 	family, name := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: local.As16()})
 	if local.Is4() {
 		family, name = unix.AF_INET, &unix.SockaddrInet4{Addr: local.As4()}
@@ -87,7 +88,13 @@ func openPackets(local netip.Addr) (int, error) {
 	if err != nil {
 		return noSocket, err
 	}
-	if err := unix.Bind(fd, name); err != nil {
+	if floating {
+		err = freeBind(fd, local.Is4())
+	}
+	if err == nil {
+		err = unix.Bind(fd, name)
+	}
+	if err != nil {
 		return noSocket, errors.Join(fmt.Errorf("bind a raw socket to %v: %w", local, err), unix.Close(fd))
 	}
 	return fd, nil

@@ -129,7 +129,7 @@ func openUDP(local netip.AddrPort, floating bool) (*udpSocket, error) {
 	}
 	s.fd = fd
 	if floating {
-		if err := s.freeBind(); err != nil {
+		if err := freeBind(fd, s.ip4); err != nil {
 			return nil, joinClose(err, s)
 		}
 	}
@@ -151,11 +151,12 @@ func (s *udpSocket) bind(local netip.AddrPort) error {
 	return unix.Bind(s.fd, &unix.SockaddrInet6{Addr: local.Addr().As16(), Port: int(local.Port())})
 }
 
-func (s *udpSocket) freeBind() error {
-	if s.ip4 {
-		return os.NewSyscallError("setsockopt IP_FREEBIND", unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1))
+// freeBind lets a socket be bound to an address that is not this host's yet.
+func freeBind(fd int, ip4 bool) error {
+	if ip4 {
+		return os.NewSyscallError("setsockopt IP_FREEBIND", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1))
 	}
-	return os.NewSyscallError("setsockopt IPV6_FREEBIND", unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1))
+	return os.NewSyscallError("setsockopt IPV6_FREEBIND", unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1))
 }
 
 func (s *udpSocket) setTOS(tos uint8) error {

@@ -138,7 +138,7 @@ func (q *queue) run(ctx context.Context) {
 			return
 		case asked = <-q.flush:
 		case <-refresh.C:
-			q.outdated()
+			q.outdated(time.Now().Add(-q.refresh))
 			continue
 		case <-q.wake:
 			select {
@@ -161,13 +161,15 @@ func (q *queue) run(ctx context.Context) {
 		case err == nil && !failedAt.IsZero():
 			q.log.Warn("calls are written again", "to", q.backend.Name(), "after", time.Since(failedAt).Round(time.Second))
 			failedAt = time.Time{}
+			if q.backend.Shared() {
+				q.outdated(time.Now()) // a server that was away may have lost what it had
+			}
 		}
 	}
 }
 
-// outdated has the oldest documents written anew.
-func (q *queue) outdated() {
-	limit := time.Now().Add(-q.refresh)
+// outdated has documents written anew that are older than the limit.
+func (q *queue) outdated(limit time.Time) {
 	var due []string
 	q.mu.Lock()
 	for id, at := range q.written {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,6 +46,7 @@ type scene struct {
 	*testing.T
 	left, host, right *netrig.Host
 	dir, bpffs        string
+	interfaces        []string // empty: left and right
 	options           []string
 	ngAddr            string
 	program           string               // empty: this one
@@ -58,8 +60,8 @@ type scene struct {
 
 func newScene(t *testing.T, options ...string) *scene {
 	rig := netrig.Start(t)
-	s := &scene{T: t, dir: t.TempDir(), options: options, ngAddr: "127.0.0.1:2223"}
-	for name, h := range map[string]**netrig.Host{"left": &s.left, "host": &s.host, "right": &s.right} {
+	s := newNode(t, value(rig.Host("host"))(t), options...)
+	for name, h := range map[string]**netrig.Host{"left": &s.left, "right": &s.right} {
 		*h = value(rig.Host(name))(t)
 	}
 	s.bpffs = value(rig.BPFFS())(t)
@@ -68,6 +70,12 @@ func newScene(t *testing.T, options ...string) *scene {
 	}
 	must(t, rig.Link(end(s.host, "left", "10.0.1.1/24"), end(s.left, "eth0", "10.0.1.2/24")))
 	must(t, rig.Link(end(s.host, "right", "10.0.2.1/24"), end(s.right, "eth0", "10.0.2.2/24")))
+	return s
+}
+
+// newNode is a host for a daemon.
+func newNode(t *testing.T, host *netrig.Host, options ...string) *scene {
+	s := &scene{T: t, host: host, dir: t.TempDir(), options: options, ngAddr: "127.0.0.1:2223"}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the daemons say:\n%s", s.said())
@@ -89,10 +97,14 @@ func (s *scene) socket() string { return filepath.Join(s.dir, "weir.sock") }
 // start starts a daemon and waits until it answers.
 func (s *scene) start(more ...string) {
 	s.Helper()
+	interfaces := s.interfaces
+	if interfaces == nil {
+		interfaces = []string{"--interface=left/10.0.1.1", "--interface=right/10.0.2.1"}
+	}
 	args := append([]string{
-		"serve", "--config-file=none", "--interface=left/10.0.1.1", "--interface=right/10.0.2.1", "--listen-ng=" + s.ngAddr,
+		"serve", "--config-file=none", "--listen-ng=" + s.ngAddr,
 		"--control-socket=" + s.socket(), "--state-dir=" + s.dir, "--bpffs=" + s.bpffs, "--delete-delay=0", "--drain-deadline=0", "--log-level=4",
-	}, append(s.options, more...)...)
+	}, slices.Concat(interfaces, s.options, more)...)
 	program := s.program
 	if program == "" {
 		program = value(os.Executable())(s.T)

@@ -59,6 +59,7 @@ type Dispatcher struct {
 	clients    clients
 	extremes   extremes
 	statistics func() ngproto.Dict
+	lastUpdate func(id string) time.Time // nil: there is none
 	pages      map[string]http.Handler
 
 	mu    sync.Mutex
@@ -75,6 +76,8 @@ type Config struct {
 	Access Access
 	// Statistics returns the tree of all counts; nil: none.
 	Statistics func() ngproto.Dict
+	// Updated tells when the document of a call was last written for other nodes, zero when it was not; nil: never.
+	Updated func(id string) time.Time
 	// Pages are what HTTP serves beside the languages, by the pattern of net/http that leads to them.
 	Pages  map[string]http.Handler
 	Mirror Mirror // nil: nobody wants copies
@@ -101,7 +104,7 @@ func NewDispatcher(cfg Config) *Dispatcher {
 	}
 	d := &Dispatcher{
 		calls: cfg.Calls, cache: cookie.New(time.Now), sdp: cfg.SDP, ssrc: cfg.SSRC, cli: cfg.CLI, access: cfg.Access, log: cfg.Log,
-		mirror: cfg.Mirror, notices: cfg.Notices, known: make(map[string]bool), statistics: cfg.Statistics, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
+		mirror: cfg.Mirror, notices: cfg.Notices, known: make(map[string]bool), statistics: cfg.Statistics, lastUpdate: cfg.Updated, pages: cfg.Pages, clients: clients{all: make(map[netip.Addr]*Client)},
 		extremes: extremes{all: make(map[ngproto.Command]Extreme)},
 	}
 	d.parser.Store(cfg.Parser)
@@ -309,6 +312,7 @@ func (d *Dispatcher) query(req *ngproto.Request) (*ngproto.Reply, error) {
 	}
 	reply := ngproto.OK()
 	describeCall(reply, snap, d.ssrc)
+	d.updated(reply, snap.CallID)
 	return reply, nil
 }
 
@@ -379,6 +383,7 @@ func (d *Dispatcher) delete(req *ngproto.Request) (*ngproto.Reply, error) {
 	reply := ngproto.OK()
 	if !req.Flags.Fast {
 		describeCall(reply, snap, d.ssrc)
+		d.updated(reply, snap.CallID)
 	}
 	return reply, nil
 }

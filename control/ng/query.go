@@ -17,7 +17,7 @@ func describeCall(reply *ngproto.Reply, snap *call.Snapshot, where SSRCReporting
 	reply.Set("created_us", ngproto.Int(int64(snap.Created.Nanosecond()/1000)))
 	reply.Set("created_ts", ngproto.Int(snap.Created.UnixMicro()))
 	reply.Set("last signal", ngproto.Int(snap.LastSignal.Unix()))
-	reply.Set("last redis update", ngproto.Int(0))
+	reply.Set("last redis update", ngproto.Int(0)) // until somebody knows better
 
 	var tags ngproto.Dict
 	var rtp, rtcp total
@@ -41,6 +41,16 @@ func describeCall(reply *ngproto.Reply, snap *call.Snapshot, where SSRCReporting
 	reply.Set("totals", ngproto.Map(ngproto.Dict{
 		{Key: "RTP", Value: ngproto.Map(rtp.dict())}, {Key: "RTCP", Value: ngproto.Map(rtcp.dict())},
 	}))
+}
+
+// updated says when a call was last written for other nodes.
+func (d *Dispatcher) updated(reply *ngproto.Reply, id string) {
+	if d.lastUpdate == nil {
+		return
+	}
+	if at := d.lastUpdate(id); !at.IsZero() {
+		reply.Set("last redis update", ngproto.Int(at.Unix()))
+	}
 }
 
 // tagOf names a party, also one whose tag no message has told yet.

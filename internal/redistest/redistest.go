@@ -98,6 +98,23 @@ func (s *Server) Client(db int) *redis.Client {
 	return c
 }
 
+// ClientBy is Client for a server that is reached only from where by runs a function.
+func (s *Server) ClientBy(db int, by func(func() error) error) *redis.Client {
+	s.t.Helper()
+	c := redis.NewClient(&redis.Options{
+		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)), DB: db, MaxRetries: -1, Protocol: 2, DisableIdentity: true,
+		Dialer: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+			err = by(func() error {
+				conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+				return err
+			})
+			return conn, err
+		},
+	})
+	s.Await(c)
+	return c
+}
+
 // Kill ends the server at once.
 func (s *Server) Kill() {
 	if s.cmd == nil || s.cmd.Process == nil {
