@@ -13,7 +13,7 @@ import (
 )
 
 // coming are pages that are linked before they are there.
-var coming = []string{"ha.md", "export.md"}
+var coming = []string{"ha.md"}
 
 // texts are the pages for operators, by their path from the top.
 func texts(t *testing.T) map[string]string {
