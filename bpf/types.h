@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 // Goes up with every change of what the maps hold, so that a program never reads a flow of another meaning.
-#define FLOW_VERSION 2
+#define FLOW_VERSION 3
 
 #define FLOW_SOURCES 4   // SSRCs of a flow that are told apart
 #define FLOW_CLOCKS 8    // payload types of a flow whose clock rate is known
@@ -134,7 +134,7 @@ struct source {
 	__u64 last; // SSRC << 32 | sequence number << 16 | 1 once there is one
 	__u64 packets;
 	__u64 bytes;
-	__u64 when; // the last one came, on CLOCK_MONOTONIC in ns; 0 is "none by this program"
+	__u64 when; // the last one came, on CLOCK_MONOTONIC in ns by the clock's tick; 0 is "none by this program"
 	__u32 timestamp;
 	__u32 jitter; // times 16, in units of the time stamp (RFC 3550, appendix A.8)
 	__u32 scale;  // units of the time stamp per ns, times 1 << 32; 0: not known
@@ -143,7 +143,7 @@ struct source {
 	__u32 lost;
 	__u32 late;
 	__u32 repeated;
-	__u32 zero2;
+	__u32 arrival; // of the last one that jitter was looked at for, on CLOCK_MONOTONIC in 1024 ns; 0: there is none
 };
 
 struct flow {

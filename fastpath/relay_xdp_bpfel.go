@@ -183,7 +183,7 @@ type relaySource struct {
 	Lost        uint32
 	Late        uint32
 	Repeated    uint32
-	Zero2       uint32
+	Arrival     uint32
 }
 
 type relayStage uint32
