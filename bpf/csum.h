@@ -19,12 +19,10 @@ struct sums {
 // csum_fold brings a sum down to 16 bits; it does not complement.
 static __always_inline __u16 csum_fold(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
+	sum = (sum & 0xffffffff) + (sum >> 32); // 33 bits
+	sum = (sum & 0xffff) + (sum >> 16);     // 18 bits
+	sum = (sum & 0xffff) + (sum >> 16);     // at most 0x10001
+	return sum + (sum >> 16);
 }
 
 // csum_finish complements a sum for a UDP header, where 0 would mean "none" (RFC 768).

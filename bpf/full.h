@@ -75,7 +75,7 @@ __noinline int full_begin(ctx_t *ctx, struct work *w)
 	w->sums.addrs_in = flow->addrs_in;
 	w->sums.ports_in = flow->ports_in;
 	w->inner = csum_less(rewrite_rtp_sum(&w->pkt));
-	w->now = bpf_ktime_get_ns();
+	w->now = bpf_ktime_get_coarse_ns();
 	return REASON_RELAYED;
 }
 

@@ -99,7 +99,7 @@ static __always_inline int relay(ctx_t *ctx, enum hook hook)
 	if (!rtcp && !relay_admitted(flow, pkt.mpt))
 		return relay_up(hook, REASON_PAYLOAD_TYPE);
 
-	now = bpf_ktime_get_ns();
+	now = bpf_ktime_get_coarse_ns();
 	reason = route(ctx, &flow->target, relay_ip_len(&pkt, &flow->target, 0), now, &hop);
 	if (reason != REASON_RELAYED)
 		return relay_up(hook, reason);

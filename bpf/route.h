@@ -9,7 +9,7 @@
 #include "parse.h"
 
 #define ROUTE_LOOPBACK 1 // ifindex of the loopback device in every network namespace
-#define ROUTE_AGE 1000000000ull // ns an answer is used for
+#define ROUTE_AGE 1000000000ll // ns an answer is used for
 
 #ifndef AF_INET
 #define AF_INET 2
@@ -102,7 +102,7 @@ static __always_inline enum reason route(ctx_t *ctx, struct target *target, __u3
 	__u64 when = *(volatile __u64 *)&target->hop.when;
 	enum reason reason;
 
-	if (when && now - when < ROUTE_AGE) {
+	if (when && (__s64)(now - when) < ROUTE_AGE) { // it may be of a clock that is a tick ahead
 		barrier();
 		*hop = target->hop;
 		barrier();

@@ -43,27 +43,42 @@ static __always_inline void stats_sequence(struct source *source, const struct p
 	}
 	if (gap < FLOW_STEP) {
 		source->lost = lost + gap - 1;
-	} else if (source->jump == (1 << 16 | pkt->seq)) {
-		source->jump = 0;
+	} else if (source->jumped && source->jump == pkt->seq) {
+		source->jumped = 0;
 	} else {
-		source->jump = 1 << 16 | (__u16)(pkt->seq + 1);
+		source->jump = pkt->seq + 1;
+		source->jumped = 1;
 		return;
 	}
 	source->last = (__u64)pkt->ssrc << 32 | (__u32)pkt->seq << 16 | 1;
 }
 
+// Reading the clock costs as much as finding the flow. So jitter is estimated from each of the first packets of an SSRC, and then
+// from those which begin each cycle: differences are between neighbours all the same, only fewer of them.
+#define STATS_EACH 64
+#define STATS_CYCLE 16
+#define STATS_BEGIN 4
+
+#define STATS_ARRIVAL_SHIFT 10 // from ns to the unit of arrival
+
 // stats_jitter estimates the interarrival jitter (RFC 3550, appendix A.8).
-static __always_inline void stats_jitter(struct source *source, const struct packet *pkt, __u64 now)
+static __always_inline void stats_jitter(struct source *source, const struct packet *pkt)
 {
-	__u64 scale = source->scale, jitter = source->jitter;
+	__u64 scale = source->scale, jitter = source->jitter, n = source->packets;
+	__u32 arrival;
 	__s32 d;
 
-	if (!scale || !source->when)
+	if (!scale || (n >= STATS_EACH && n % STATS_CYCLE >= STATS_BEGIN))
 		return;
-	d = (__u32)(((now - source->when) * scale) >> 32) - (pkt->timestamp - source->timestamp);
-	if (d < 0)
-		d = -d;
-	source->jitter = jitter + (__u32)d - ((jitter + 8) >> 4);
+	arrival = bpf_ktime_get_ns() >> STATS_ARRIVAL_SHIFT;
+	if (source->arrival && (n < STATS_EACH || n % STATS_CYCLE)) {
+		d = ((arrival - source->arrival) * scale) >> (32 - STATS_ARRIVAL_SHIFT);
+		d -= pkt->timestamp - source->timestamp;
+		if (d < 0)
+			d = -d;
+		source->jitter = jitter + (__u32)d - ((jitter + 8) >> 4);
+	}
+	source->arrival = arrival;
 }
 
 // stats_payload_type notes a payload type that is another than that of the packet before.
@@ -81,6 +96,7 @@ static __always_inline void stats_payload_type(struct flow *flow, __u32 i, struc
 	if (source->scale != scale) {
 		source->scale = scale;
 		source->jitter = 0;
+		source->arrival = 0;
 	}
 }
 
@@ -103,7 +119,7 @@ static __always_inline void stats_rtp(struct flow *flow, const struct packet *pk
 			last = __sync_val_compare_and_swap(&source->last, 0, first);
 			if (!last) { // a new source starts without loss
 				stats_payload_type(flow, i, source, type);
-				goto found;
+				goto counted;
 			}
 		}
 		if (last >> 32 != pkt->ssrc)
@@ -111,13 +127,13 @@ static __always_inline void stats_rtp(struct flow *flow, const struct packet *pk
 		stats_sequence(source, pkt);
 		if (source->payload_type != type || !source->when)
 			stats_payload_type(flow, i, source, type);
-		stats_jitter(source, pkt, now);
-		goto found;
+		goto counted;
 	}
 	__sync_fetch_and_add(&flow->untracked, 1);
 	__sync_fetch_and_add(&flow->untracked_bytes, bytes);
 	return;
-found:
+counted:
+	stats_jitter(source, pkt);
 	source->packets++;
 	source->bytes += bytes;
 	source->timestamp = pkt->timestamp;

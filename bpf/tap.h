@@ -12,7 +12,7 @@ static __always_inline void tap_fill(struct tap *tap, const struct work *w)
 {
 	tap->local = w->seen[0].local;
 	tap->source = w->source;
-	tap->when = w->now;
+	tap->when = bpf_ktime_get_ns();
 	tap->len = w->pkt.udp_len - sizeof(struct udphdr);
 	tap->zero = 0;
 }

@@ -135,16 +135,17 @@ struct source {
 	__u64 last; // SSRC << 32 | sequence number << 16 | 1 once there is one
 	__u64 packets;
 	__u64 bytes;
-	__u64 when; // the last one came, on CLOCK_MONOTONIC in ns; 0 is "none by this program"
+	__u64 when; // the last one came, on CLOCK_MONOTONIC in ns by the clock's tick; 0 is "none by this program"
 	__u32 timestamp;
 	__u32 jitter; // times 16, in units of the time stamp (RFC 3550, appendix A.8)
 	__u32 scale;  // units of the time stamp per ns, times 1 << 32; 0: not known
 	__u8 payload_type;
-	__u8 zero[3];
+	__u8 jumped; // 1: there was a jump
+	__u16 jump;  // the sequence number that would follow it
 	__u32 lost;
 	__u32 late;
 	__u32 repeated;
-	__u32 jump; // 1 << 16 | the sequence number that would follow the last jump; 0: there was none
+	__u32 arrival; // of the last one that jitter was looked at for, on CLOCK_MONOTONIC in 1024 ns; 0: there is none
 };
 
 struct flow {

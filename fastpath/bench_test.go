@@ -21,6 +21,7 @@ func BenchmarkRelay(b *testing.B) {
 		for _, flow := range []Flow{
 			{Local: to, Source: host, Target: Target{From: host, To: fro}}, {Local: fro, Source: host, Target: Target{From: host, To: to}},
 		} {
+			flow.Clocks[0] = Clock{PayloadType: 0, Rate: 8000}
 			key, value := encodeEndpoint(flow.Local), encodeFlow(&flow) // Install refuses: the peer's address is not ours
 			check(b, s.maps.Flows.Update(&key, &value, ebpf.UpdateAny))
 		}

@@ -155,7 +155,7 @@ func decodeCounters(v *relayFlow) Counters {
 		c.Packets, c.Bytes = c.Packets+one.Packets, c.Bytes+one.Bytes
 		c.Lost, c.Late, c.Repeated = c.Lost+one.Lost, c.Late+one.Late, c.Repeated+one.Repeated
 		c.LastSeen = max(c.LastSeen, one.LastSeen)
-		if i == 0 || one.LastSeen > latest {
+		if i == 0 || one.LastSeen >= latest { // those of one tick in their order
 			c.SSRC, c.Seq, latest = one.SSRC, one.Seq, one.LastSeen
 		}
 	}

@@ -105,7 +105,7 @@ type Counters struct {
 	Replayed             uint64        `json:",omitzero"` // SRTP received before, dropped here
 	Untapped             uint64        `json:",omitzero"` // copies that found no room
 	Lost, Late, Repeated uint64        `json:",omitzero"` // of all of Sources: gaps in the sequence numbers less late arrivals, late arrivals, duplicates
-	LastSeen             time.Duration `json:",omitzero"` // of the last packet, on CLOCK_MONOTONIC; 0 when none
+	LastSeen             time.Duration `json:",omitzero"` // of the last packet, on CLOCK_MONOTONIC to the tick; 0 when none
 	SSRC                 uint32        `json:",omitzero"` // of the last RTP packet
 	Seq                  uint16        `json:",omitzero"` // of the last RTP packet
 

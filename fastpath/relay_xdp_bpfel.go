@@ -179,11 +179,12 @@ type relaySource struct {
 	Jitter      uint32
 	Scale       uint32
 	PayloadType uint8
-	Zero        [3]uint8
+	Jumped      uint8
+	Jump        uint16
 	Lost        uint32
 	Late        uint32
 	Repeated    uint32
-	Jump        uint32
+	Arrival     uint32
 }
 
 type relayStage uint32
