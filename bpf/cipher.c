@@ -91,6 +91,7 @@ int cipher_follow(struct cipher_request *request)
 SEC("syscall")
 int cipher_wipe(struct cipher_request *request)
 {
+	struct ghash_table *table;
 	struct bpf_crypto_ctx *aes;
 	struct cipher *cipher;
 	__u32 id = request->id;
@@ -105,6 +106,11 @@ int cipher_wipe(struct cipher_request *request)
 	if (aes)
 		bpf_crypto_ctx_release(aes);
 	__builtin_memset(&cipher->keys, 0, sizeof(cipher->keys));
+	table = bpf_map_lookup_elem(&ghash_tables, &id);
+	if (table)
+		for (int place = 0; place < 8; place++)
+			for (int n = 0; n < 16; n++)
+				*(volatile __u64 *)&table->products[place][n].high = *(volatile __u64 *)&table->products[place][n].low = 0;
 	return 0;
 }
 

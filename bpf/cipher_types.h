@@ -17,9 +17,20 @@ struct cipher_stream {
 
 // The session keys of one direction of a leg, but for that of AES.
 struct cipher_keys {
-	__u32 inner[5]; // states of SHA-1 with the padded authentication key taken in (RFC 2104)
+	__u32 inner[5]; // states of SHA-1 with the padded authentication key taken in (RFC 2104); zero with AEAD
 	__u32 outer[5];
-	__u8 salt[16]; // the last two bytes are zero
+	__u8 salt[16]; // of 14 bytes, with AEAD of 12; the rest is zero
+};
+
+#define CIPHER_TAG_AEAD 16 // length of the tag of AEAD_AES_*_GCM (RFC 7714), and of no other suite
+
+// Multiples of the hash key of GCM: of n * x^(4 * place), with n as four bits whose highest is the lowest power.
+struct ghash_product {
+	__u64 high, low; // of the block as one number, its first byte in front
+};
+
+struct ghash_table {
+	struct ghash_product products[8][16]; // by place and n
 };
 
 // What userspace asks of the programs that keep ciphers.
@@ -35,4 +46,5 @@ struct cipher_request {
 
 _Static_assert(sizeof(struct cipher_stream) == 32, "size of cipher_stream");
 _Static_assert(sizeof(struct cipher_keys) == 56, "size of cipher_keys");
+_Static_assert(sizeof(struct ghash_table) == 2048, "userspace writes it as numbers");
 _Static_assert(sizeof(struct cipher_request) == 136, "size of cipher_request");

@@ -44,7 +44,7 @@ func (d *Daemon) srtp() cli.SRTP {
 	if ok, why := d.fast.Secures(); !ok {
 		return cli.SRTP{Reason: why}
 	}
-	return cli.SRTP{Kernel: true, Reason: "AES_CM_128, AES_192_CM and AES_256_CM with HMAC_SHA1; other suites are for userspace"}
+	return cli.SRTP{Kernel: true, Reason: "AES_CM_128, AES_192_CM and AES_256_CM with HMAC_SHA1, and AEAD_AES_128_GCM and _256_GCM; other suites are for userspace"}
 }
 
 // Calls returns the owner of all calls.

@@ -23,13 +23,16 @@ const CipherStreams = 4
 const ReplayWindow = 128
 
 // Keys are the session keys of a suite that encrypts with AES in counter mode and authenticates with HMAC-SHA1 (RFC 3711,
-// section 4; RFC 6188).
+// section 4; RFC 6188), or does both by GCM (RFC 7714).
 type Keys struct {
-	AES  []byte // 16, 24 or 32 bytes
-	Salt []byte // 14 bytes
-	Auth []byte // 20 bytes
-	Tag  int    // length of the tag in bytes: 10 or 4
+	AES  []byte // 16, 24 or 32 bytes; with GCM not 24
+	Salt []byte // 14 bytes; with GCM 12
+	Auth []byte // 20 bytes; with GCM none
+	Tag  int    // length of the tag in bytes: 10 or 4; with GCM 16
 }
+
+// gcmTag is the length of the tag of GCM, and of no other suite.
+const gcmTag = 16
 
 // Stream is what is known of one SSRC under a cipher.
 type Stream struct {
@@ -102,7 +105,7 @@ func (p *Plane) AddCipher(k Keys) (Cipher, error) {
 	if err := p.noCiphers(); err != nil {
 		return 0, fmt.Errorf("add a cipher: %w", err)
 	}
-	return p.addCipher(&request)
+	return p.addCipher(&request, k.ghash())
 }
 
 // noCiphers needs p.mu.
@@ -117,7 +120,8 @@ func (p *Plane) noCiphers() error {
 	return nil
 }
 
-func (p *Plane) addCipher(request *srtpCipherRequest) (Cipher, error) {
+// addCipher needs p.mu. The table is for GCM, else nil.
+func (p *Plane) addCipher(request *srtpCipherRequest, table *srtpGhashTable) (c Cipher, err error) {
 	defer clear(request.Key[:])
 	for {
 		request.Id = p.lastCipher.Add(1)
@@ -136,12 +140,19 @@ func (p *Plane) addCipher(request *srtpCipherRequest) (Cipher, error) {
 		}
 		break
 	}
-	err := p.ask(p.ciphers.CipherSet, request)
+	if table != nil {
+		err = p.ciphers.GhashTables.Update(&request.Id, table, ebpf.UpdateAny)
+		*table = srtpGhashTable{}
+	}
+	if err == nil {
+		err = p.ask(p.ciphers.CipherSet, request)
+	}
 	if request.Error != 0 {
 		err = errors.Join(err, fmt.Errorf("the kernel makes no ecb(aes): %w", unix.Errno(-request.Error)))
 	}
 	if err != nil {
-		return 0, errors.Join(fmt.Errorf("add a cipher: %w", err), p.ciphers.Ciphers.Delete(&request.Id))
+		_, removed := p.removeCipher(Cipher(request.Id))
+		return 0, errors.Join(fmt.Errorf("add a cipher: %w", err), removed)
 	}
 	p.ownCiphers.Store(Cipher(request.Id), true)
 	return Cipher(request.Id), nil
@@ -243,6 +254,9 @@ func (p *Plane) removeCipher(c Cipher) (s CipherState, err error) {
 		return s, err
 	}
 	err = p.ciphers.Ciphers.LookupAndDelete(&request.Id, &value)
+	if gone := p.ciphers.GhashTables.Delete(&request.Id); !errors.Is(gone, ebpf.ErrKeyNotExist) { // others have none
+		err = errors.Join(err, gone)
+	}
 	p.ownCiphers.Delete(c)
 	return value.state(), err
 }
@@ -273,19 +287,26 @@ func cipherError(c Cipher, err error) error {
 
 // request is how the programs take k.
 func (k *Keys) request() (r srtpCipherRequest, err error) {
+	salt, auth := 14, sha1.Size
+	if k.Tag == gcmTag {
+		salt, auth = 12, 0
+	}
 	switch {
-	case len(k.AES) != 16 && len(k.AES) != 24 && len(k.AES) != 32:
+	case len(k.AES) != 16 && len(k.AES) != 32 && (len(k.AES) != 24 || k.Tag == gcmTag):
 		return r, fmt.Errorf("an AES key of %d bytes", len(k.AES))
-	case len(k.Salt) != 14:
-		return r, fmt.Errorf("a salt of %d bytes, not 14", len(k.Salt))
-	case len(k.Auth) != sha1.Size:
-		return r, fmt.Errorf("an authentication key of %d bytes, not %d", len(k.Auth), sha1.Size)
-	case k.Tag != 10 && k.Tag != 4:
-		return r, fmt.Errorf("a tag of %d bytes, not 10 or 4", k.Tag)
+	case len(k.Salt) != salt:
+		return r, fmt.Errorf("a salt of %d bytes, not %d", len(k.Salt), salt)
+	case len(k.Auth) != auth:
+		return r, fmt.Errorf("an authentication key of %d bytes, not %d", len(k.Auth), auth)
+	case k.Tag != 10 && k.Tag != 4 && k.Tag != gcmTag:
+		return r, fmt.Errorf("a tag of %d bytes, not 10, 4 or %d", k.Tag, gcmTag)
 	}
 	r.Tag, r.KeyLen = uint32(k.Tag), uint32(len(k.AES))
 	copy(r.Key[:], k.AES)
 	copy(r.Keys.Salt[:], k.Salt)
+	if k.Tag == gcmTag {
+		return r, nil
+	}
 	if r.Keys.Inner, err = midstate(k.Auth, 0x36); err == nil {
 		r.Keys.Outer, err = midstate(k.Auth, 0x5c)
 	}

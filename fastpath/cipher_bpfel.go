@@ -39,11 +39,21 @@ type srtpCipherStream struct {
 	Used    uint32
 }
 
+type srtpGhashTable struct {
+	_        structs.HostLayout
+	Products [8][16]struct {
+		_    structs.HostLayout
+		High uint64
+		Low  uint64
+	}
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	srtpMapCiphers       = "ciphers"
+	srtpMapGhashTables   = "ghash_tables"
 	srtpMapSrtpBuffers   = "srtp_buffers"
 	srtpProgCipherFollow = "cipher_follow"
 	srtpProgCipherSet    = "cipher_set"
@@ -104,6 +114,7 @@ type srtpProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type srtpMapSpecs struct {
 	Ciphers     *ebpf.MapSpec `ebpf:"ciphers"`
+	GhashTables *ebpf.MapSpec `ebpf:"ghash_tables"`
 	SrtpBuffers *ebpf.MapSpec `ebpf:"srtp_buffers"`
 }
 
@@ -134,12 +145,14 @@ func (o *srtpObjects) Close() error {
 // It can be passed to loadSrtpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type srtpMaps struct {
 	Ciphers     *ebpf.Map `ebpf:"ciphers"`
+	GhashTables *ebpf.Map `ebpf:"ghash_tables"`
 	SrtpBuffers *ebpf.Map `ebpf:"srtp_buffers"`
 }
 
 func (m *srtpMaps) Close() error {
 	return _SrtpClose(
 		m.Ciphers,
+		m.GhashTables,
 		m.SrtpBuffers,
 	)
 }

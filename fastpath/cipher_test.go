@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/weir-media/weir/srtp"
 )
 
-var counterModes = []srtp.Suite{
-	srtp.AES128CM80, srtp.AES128CM32, srtp.AES192CM80, srtp.AES192CM32, srtp.AES256CM80, srtp.AES256CM32,
+var kernelSuites = []srtp.Suite{
+	srtp.AES128CM80, srtp.AES128CM32, srtp.AES192CM80, srtp.AES192CM32, srtp.AES256CM80, srtp.AES256CM32, srtp.AES128GCM, srtp.AES256GCM,
 }
 
 const testSSRC = 0xcafe0001
@@ -110,9 +112,9 @@ func TestCiphers(t *testing.T) {
 func testCipherAgreesWithUserspace(t *testing.T, s stage) {
 	noise := rand.New(rand.NewPCG(1, 2))
 	begin := Stream{SSRC: testSSRC, Highest: 65500}
-	for i, suite := range counterModes {
+	for i, suite := range kernelSuites {
 		t.Run(suite.String(), func(t *testing.T) {
-			p, q := srtp.Generate(suite), srtp.Generate(counterModes[len(counterModes)-1-i])
+			p, q := srtp.Generate(suite), srtp.Generate(kernelSuites[len(kernelSuites)-1-i])
 			send, receive, again := s.cipherPair(t, p, begin), s.cipherPair(t, p, begin), s.cipherPair(t, p, begin)
 			other := s.cipherPair(t, q, begin)
 			for size := range 1460 {
@@ -143,7 +145,7 @@ func testCipherAgreesWithUserspace(t *testing.T, s stage) {
 // the package srtp takes, for the same reasons, and knows the same in the end.
 func testCipherFollowsStreamsLikeUserspace(t *testing.T, s stage) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	for _, suite := range []srtp.Suite{srtp.AES128CM80, srtp.AES256CM32} {
+	for _, suite := range []srtp.Suite{srtp.AES128CM80, srtp.AES256CM32, srtp.AES128GCM} {
 		t.Run(suite.String(), func(t *testing.T) {
 			p := srtp.Generate(suite)
 			begin := []Stream{{SSRC: testSSRC, Highest: 3<<16 | 60000, Seen: [2]uint64{1}}, {SSRC: testSSRC + 1, Highest: 5, Seen: [2]uint64{1}}}
@@ -302,8 +304,14 @@ func testStreamsMoveBetweenPlanes(t *testing.T, s stage) {
 }
 
 func testRemovedCipherIsWiped(t *testing.T, s stage) {
+	for _, suite := range []srtp.Suite{srtp.AES256CM80, srtp.AES256GCM} {
+		t.Run(suite.String(), func(t *testing.T) { removedCipherIsWiped(t, s, suite) })
+	}
+}
+
+func removedCipherIsWiped(t *testing.T, s stage, suite srtp.Suite) {
 	noise := rand.New(rand.NewPCG(13, 14))
-	c := s.cipherPair(t, srtp.Generate(srtp.AES256CM80), Stream{SSRC: 1, Highest: 9, Seen: [2]uint64{1}})
+	c := s.cipherPair(t, srtp.Generate(suite), Stream{SSRC: 1, Highest: 9, Seen: [2]uint64{1}})
 	for ssrc := range uint32(CipherStreams - 1) {
 		check(t, s.FollowStream(c.Cipher, Stream{SSRC: 50 + ssrc}))
 	}
@@ -325,6 +333,10 @@ func testRemovedCipherIsWiped(t *testing.T, s stage) {
 	if value.Keys != (srtpCipherKeys{}) || value.Tag != 0 {
 		t.Errorf("left of the keys: %+v", value.Keys)
 	}
+	var table srtpGhashTable
+	if err := s.ciphers.GhashTables.Lookup(uint32(c.Cipher), &table); (err == nil) != (suite == srtp.AES256GCM) || table != (srtpGhashTable{}) {
+		t.Errorf("left of the table: %+v, %v", table, err)
+	}
 	if reason, got := s.try(t, 0, c.Cipher, pkt); reason != relayReasonREASON_SRTP_KEYS || !bytes.Equal(got, pkt) {
 		t.Errorf("a wiped cipher: reason %d, %x", reason, got)
 	}
@@ -335,6 +347,9 @@ func testRemovedCipherIsWiped(t *testing.T, s stage) {
 	}
 	if reason, _ := s.try(t, 0, c.Cipher, pkt); reason != relayReasonREASON_SRTP_KEYS {
 		t.Errorf("a removed cipher: reason %d", reason)
+	}
+	if err := s.ciphers.GhashTables.Lookup(uint32(c.Cipher), &table); !errors.Is(err, ebpf.ErrKeyNotExist) {
+		t.Errorf("the table of a removed cipher: %v", err)
 	}
 	for name, err := range map[string]error{
 		"state": func() error { _, err := s.CipherState(c.Cipher); return err }(), "follow": s.FollowStream(c.Cipher, Stream{}),
@@ -356,6 +371,17 @@ func testKeysThatAreNone(t *testing.T, s stage) {
 		spoil(&k)
 		if _, err := s.AddCipher(k); err == nil {
 			t.Errorf("another %s was taken", name)
+		}
+	}
+	gcm := keysOf(srtp.Generate(srtp.AES128GCM))
+	for name, spoil := range map[string]func(*Keys){
+		"AES key": func(k *Keys) { k.AES = make([]byte, 24) }, "salt": func(k *Keys) { k.Salt = make([]byte, 14) },
+		"authentication key": func(k *Keys) { k.Auth = make([]byte, 20) }, "tag": func(k *Keys) { k.Tag = 8 },
+	} {
+		k := gcm
+		spoil(&k)
+		if _, err := s.AddCipher(k); err == nil {
+			t.Errorf("another %s was taken for GCM", name)
 		}
 	}
 	for range s.maxFlows {
@@ -384,7 +410,7 @@ func TestNoSRTPWithoutKfuncs(t *testing.T) {
 func BenchmarkCipher(b *testing.B) {
 	s := newSecureStage(b)
 	noise := rand.New(rand.NewPCG(15, 16))
-	for _, suite := range counterModes {
+	for _, suite := range kernelSuites {
 		c := s.cipherPair(b, srtp.Generate(suite), Stream{SSRC: 1, Highest: 9})
 		frame := binary.NativeEndian.AppendUint32(make([]byte, 4), uint32(c.Cipher))
 		frame = append(frame, rtpPacket(10, 1, 160, noise)...)

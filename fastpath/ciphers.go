@@ -13,7 +13,7 @@ import (
 )
 
 // maxTag is the length of the longest tag.
-const maxTag = 10
+const maxTag = 16
 
 // What callers may want to tell apart.
 var (
@@ -56,6 +56,7 @@ func (p *Plane) loadCiphers() error {
 		return fmt.Errorf("%w: %w", errNoKfunc, err)
 	}
 	spec.Maps[srtpMapCiphers].MaxEntries = uint32(p.maxFlows)
+	spec.Maps[srtpMapGhashTables].MaxEntries = uint32(p.maxFlows)
 	var loaded srtpObjects
 	if err := spec.LoadAndAssign(&loaded, p.pins.options(spec)); err != nil {
 		return fmt.Errorf("load the programs for SRTP: %w", err)
@@ -102,25 +103,48 @@ func (p *Plane) dropCiphers() error {
 	return err
 }
 
-// A packet under AES_CM_128_HMAC_SHA1_80, to see that the kernel calculates as it should. The keys are those of RFC 3711,
-// appendix B.3.
-const (
-	trialClear  = "800f1234decafbadcafebabe" + "abababababababababababababababab"
-	trialSealed = "800f1234decafbadcafebabe" + "4e55dc4ce79978d88ca4d215949d2402" + "b78d6acc99ea179b8dbb"
-)
+// trial is a packet to see with that the kernel calculates as it should.
+type trial struct {
+	clear, sealed   string
+	aes, salt, auth string
+	tag             int
+}
 
-// tryCiphers opens that packet and seals it again: the other way round it would be a replay.
-func (p *Plane) tryCiphers() (err error) {
-	clearPacket, sealedPacket := unhex(trialClear), unhex(trialSealed)
-	keys := Keys{
-		AES: unhex("c61e7a93744f39ee10734afe3ff7a087"), Salt: unhex("30cbbc08863d8c85d49db34a9ae1"),
-		Auth: unhex("cebe321f6ff7716b6fd4ab49af256a156d38baa4"), Tag: 10,
+// trials are a packet under AES_CM_128_HMAC_SHA1_80, with the keys of RFC 3711, appendix B.3, and that of RFC 7714, section 16.1.1,
+// under AEAD_AES_128_GCM.
+var trials = [...]trial{
+	{
+		clear:  "800f1234decafbadcafebabe" + "abababababababababababababababab",
+		sealed: "800f1234decafbadcafebabe" + "4e55dc4ce79978d88ca4d215949d2402" + "b78d6acc99ea179b8dbb",
+		aes:    "c61e7a93744f39ee10734afe3ff7a087", salt: "30cbbc08863d8c85d49db34a9ae1",
+		auth: "cebe321f6ff7716b6fd4ab49af256a156d38baa4", tag: 10,
+	},
+	{
+		clear: "8040f17b8041f8d35501a0b2" + "47616c6c696120657374206f6d6e697320646976697361" + "20696e207061727465732074726573",
+		sealed: "8040f17b8041f8d35501a0b2" + "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833" +
+			"899d7f27beb16a9152cf765ee4390cce",
+		aes: "000102030405060708090a0b0c0d0e0f", salt: "517569642070726f2071756f", tag: gcmTag,
+	},
+}
+
+// tryCiphers opens these packets and seals them again: the other way round it would be a replay.
+func (p *Plane) tryCiphers() error {
+	for i := range trials {
+		if err := p.tryOut(&trials[i]); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (p *Plane) tryOut(t *trial) (err error) {
+	clearPacket, sealedPacket := unhex(t.clear), unhex(t.sealed)
+	keys := Keys{AES: unhex(t.aes), Salt: unhex(t.salt), Auth: unhex(t.auth), Tag: t.tag}
 	request, err := keys.request()
 	if err != nil {
 		return err
 	}
-	c, err := p.addCipher(&request)
+	c, err := p.addCipher(&request, keys.ghash())
 	if err != nil {
 		return err
 	}
@@ -128,19 +152,20 @@ func (p *Plane) tryCiphers() (err error) {
 		_, removed := p.RemoveCipher(c)
 		err = errors.Join(err, removed)
 	}()
-	if err := p.FollowStream(c, Stream{SSRC: 0xcafebabe, Highest: 0x1233}); err != nil {
+	seq, ssrc := binary.BigEndian.Uint16(clearPacket[2:]), binary.BigEndian.Uint32(clearPacket[8:])
+	if err := p.FollowStream(c, Stream{SSRC: ssrc, Highest: uint64(seq - 1)}); err != nil {
 		return err
 	}
-	for _, t := range []struct {
+	for _, way := range []struct {
 		open, seal Cipher
 		in, out    []byte
 	}{{c, 0, sealedPacket, clearPacket}, {0, c, clearPacket, sealedPacket}} {
-		reason, out, err := p.tryCipher(t.open, t.seal, t.in)
+		reason, out, err := p.tryCipher(way.open, way.seal, way.in)
 		if err != nil {
 			return err
 		}
-		if reason != relayReasonREASON_RELAYED || !bytes.Equal(out, t.out) {
-			return fmt.Errorf("%x becomes %x, not %x", t.in, out, t.out)
+		if reason != relayReasonREASON_RELAYED || !bytes.Equal(out, way.out) {
+			return fmt.Errorf("%x becomes %x, not %x", way.in, out, way.out)
 		}
 	}
 	return nil

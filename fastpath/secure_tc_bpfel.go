@@ -19,6 +19,7 @@ const (
 	secureTCMapCiphers     = "ciphers"
 	secureTCMapExits       = "exits"
 	secureTCMapFlows       = "flows"
+	secureTCMapGhashTables = "ghash_tables"
 	secureTCMapLife        = "life"
 	secureTCMapPorts       = "ports"
 	secureTCMapSrtpBuffers = "srtp_buffers"
@@ -82,6 +83,7 @@ type secureTCMapSpecs struct {
 	Ciphers     *ebpf.MapSpec `ebpf:"ciphers"`
 	Exits       *ebpf.MapSpec `ebpf:"exits"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	GhashTables *ebpf.MapSpec `ebpf:"ghash_tables"`
 	Life        *ebpf.MapSpec `ebpf:"life"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	SrtpBuffers *ebpf.MapSpec `ebpf:"srtp_buffers"`
@@ -121,6 +123,7 @@ type secureTCMaps struct {
 	Ciphers     *ebpf.Map `ebpf:"ciphers"`
 	Exits       *ebpf.Map `ebpf:"exits"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	GhashTables *ebpf.Map `ebpf:"ghash_tables"`
 	Life        *ebpf.Map `ebpf:"life"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	SrtpBuffers *ebpf.Map `ebpf:"srtp_buffers"`
@@ -136,6 +139,7 @@ func (m *secureTCMaps) Close() error {
 		m.Ciphers,
 		m.Exits,
 		m.Flows,
+		m.GhashTables,
 		m.Life,
 		m.Ports,
 		m.SrtpBuffers,

@@ -97,12 +97,17 @@ func testSecuredFlowsRelay(t *testing.T, s stage) {
 	noise := rand.New(rand.NewPCG(21, 22))
 	for _, h := range s.testHooks() {
 		for _, path := range []struct {
-			name string
-			flow Flow
-		}{{"IPv4", flow4}, {"IPv6", flow6}, {"IPv4 to IPv6", flow46}, {"IPv6 to IPv4", flow64}} {
+			name   string
+			flow   Flow
+			suites [2]srtp.Suite // of receiver and sender
+		}{
+			{"IPv4", flow4, [2]srtp.Suite{srtp.AES128CM80, srtp.AES256CM32}}, {"IPv6", flow6, [2]srtp.Suite{srtp.AES128GCM, srtp.AES256GCM}},
+			{"IPv4 to IPv6", flow46, [2]srtp.Suite{srtp.AES128CM80, srtp.AES256GCM}},
+			{"IPv6 to IPv4", flow64, [2]srtp.Suite{srtp.AES128GCM, srtp.AES256CM32}},
+		} {
 			for _, w := range ways {
 				runInside(t, s.host, string(h.mode)+"/"+path.name+"/"+w.name, func(t *testing.T) {
-					sf := s.secured(t, path.flow, w, srtp.AES128CM80, srtp.AES256CM32)
+					sf := s.secured(t, path.flow, w, path.suites[0], path.suites[1])
 					var want Counters
 					seq := uint16(65000)
 					relay := func(name string, rtp []byte, tail []byte, opts ...testpkt.Option) {

@@ -20,6 +20,7 @@ const (
 	secureXDPMapEgress            = "egress"
 	secureXDPMapExits             = "exits"
 	secureXDPMapFlows             = "flows"
+	secureXDPMapGhashTables       = "ghash_tables"
 	secureXDPMapLife              = "life"
 	secureXDPMapPorts             = "ports"
 	secureXDPMapSrtpBuffers       = "srtp_buffers"
@@ -86,6 +87,7 @@ type secureXDPMapSpecs struct {
 	Egress      *ebpf.MapSpec `ebpf:"egress"`
 	Exits       *ebpf.MapSpec `ebpf:"exits"`
 	Flows       *ebpf.MapSpec `ebpf:"flows"`
+	GhashTables *ebpf.MapSpec `ebpf:"ghash_tables"`
 	Life        *ebpf.MapSpec `ebpf:"life"`
 	Ports       *ebpf.MapSpec `ebpf:"ports"`
 	SrtpBuffers *ebpf.MapSpec `ebpf:"srtp_buffers"`
@@ -126,6 +128,7 @@ type secureXDPMaps struct {
 	Egress      *ebpf.Map `ebpf:"egress"`
 	Exits       *ebpf.Map `ebpf:"exits"`
 	Flows       *ebpf.Map `ebpf:"flows"`
+	GhashTables *ebpf.Map `ebpf:"ghash_tables"`
 	Life        *ebpf.Map `ebpf:"life"`
 	Ports       *ebpf.Map `ebpf:"ports"`
 	SrtpBuffers *ebpf.Map `ebpf:"srtp_buffers"`
@@ -142,6 +145,7 @@ func (m *secureXDPMaps) Close() error {
 		m.Egress,
 		m.Exits,
 		m.Flows,
+		m.GhashTables,
 		m.Life,
 		m.Ports,
 		m.SrtpBuffers,

@@ -77,6 +77,7 @@ func (p *Plane) shared(spec *ebpf.CollectionSpec) *ebpf.CollectionOptions {
 	}
 	if p.ciphers.Ciphers != nil {
 		have[srtpMapCiphers], have[srtpMapSrtpBuffers] = p.ciphers.Ciphers, p.ciphers.SrtpBuffers
+		have[srtpMapGhashTables] = p.ciphers.GhashTables
 	}
 	if p.stagesTC != nil {
 		have[relayTCMapStagesTc] = p.stagesTC

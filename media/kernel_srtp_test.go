@@ -49,6 +49,8 @@ func TestSecuredCallMovesToTheRealKernelAndBack(t *testing.T) {
 	}{
 		{"SRTP to RTP over IPv4 by XDP", fastpath.XDP, 4, [2]srtp.Suite{srtp.AES128CM80, srtp.NoSuite}},
 		{"SRTP to SRTP over IPv6 by XDP", fastpath.XDP, 6, [2]srtp.Suite{srtp.AES128CM80, srtp.AES256CM32}},
+		{"SRTP to SRTP by GCM over IPv4 by XDP", fastpath.XDP, 4, [2]srtp.Suite{srtp.AES128GCM, srtp.AES256GCM}},
+		{"SRTP by GCM to RTP over IPv6 by tc", fastpath.TC, 6, [2]srtp.Suite{srtp.AES256GCM, srtp.NoSuite}},
 		{"SRTP to RTP over IPv6 by tc", fastpath.TC, 6, [2]srtp.Suite{srtp.AES128CM32, srtp.NoSuite}},
 		{"SRTP to SRTP over IPv4 by tc", fastpath.TC, 4, [2]srtp.Suite{srtp.AES192CM80, srtp.AES128CM80}},
 		{"SRTP to RTP over IPv4 by generic XDP", fastpath.XDPGeneric, 4, [2]srtp.Suite{srtp.AES128CM80, srtp.NoSuite}},

@@ -32,7 +32,7 @@ type twin struct {
 // fits tells why a context can have no twin; empty when it can.
 func fits(p srtp.Params) string {
 	switch {
-	case !p.CounterMode():
+	case !p.Common():
 		return fmt.Sprintf("SRTP with %v, or with session parameters", p.Suite)
 	case p.ReplayWindow() > fastpath.ReplayWindow:
 		return fmt.Sprintf("SRTP with a replay window of %d packets", p.ReplayWindow())

@@ -47,8 +47,8 @@ func (p Params) SessionKeys() SessionKeys {
 	return k
 }
 
-// CounterMode says whether packets are encrypted with AES in counter mode and authenticated with HMAC-SHA1, and nothing is
-// left out or added: neither an MKI, nor encryption, nor authentication.
-func (p Params) CounterMode() bool {
-	return p.Suite.Valid() && suites[p.Suite].mode == modeCM && len(p.MKI) == 0 && !p.UnencryptedRTP && !p.UnauthenticatedRTP
+// Common says whether packets are encrypted with AES in counter mode and authenticated, by HMAC-SHA1 or as GCM does, and nothing
+// is left out or added: neither an MKI, nor encryption, nor authentication.
+func (p Params) Common() bool {
+	return p.Suite.Valid() && (suites[p.Suite].mode == modeCM || p.Suite.aead()) && len(p.MKI) == 0 && !p.UnencryptedRTP && !p.UnauthenticatedRTP
 }

@@ -30,7 +30,7 @@ func securedPaths() (all []secured) {
 }
 
 // kernel says whether the kernel relays such packets.
-func (s secured) kernel() bool { return s.suite == srtp.AES128CM80 }
+func (s secured) kernel() bool { return s.suite == srtp.AES128CM80 || s.suite == srtp.AES128GCM }
 
 // String is empty for the zero value.
 func (s secured) String() string {
