@@ -49,12 +49,12 @@ const (
 
 func (o *mqttOptions) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Host, "mqtt-host", "", "MQTT broker that statistics are published to")
-	fs.IntVar(&o.Port, "mqtt-port", 1883, "its port")
+	fs.IntVar(&o.Port, "mqtt-port", 1883, "port of the MQTT broker")
 	fs.StringVar(&o.ALPN, "mqtt-tls-alpn", "", "protocol to name with TLS (ALPN)")
 	fs.StringVar(&o.ID, "mqtt-id", "", "client id (default a random one)")
 	fs.IntVar(&o.KeepAlive, "mqtt-keepalive", 30, "seconds between signs of life")
-	fs.StringVar(&o.User, "mqtt-user", "", "user name")
-	fs.StringVar(&o.Password, "mqtt-pass", "", "password")
+	fs.StringVar(&o.User, "mqtt-user", "", "user name at the broker")
+	fs.StringVar(&o.Password, "mqtt-pass", "", "password at the broker")
 	fs.StringVar(&o.CAFile, "mqtt-cafile", "", "PEM file with the certificates to trust; this or the next has TLS be used")
 	fs.StringVar(&o.CAPath, "mqtt-capath", "", "directory of such files")
 	fs.StringVar(&o.Cert, "mqtt-certfile", "", "PEM file with a certificate to show")
