@@ -189,14 +189,17 @@ func TestReload(t *testing.T) {
 
 	for name, text := range map[string]string{
 		"a misspelt key": "[weir]\ntimeout = 99\ntimout = 5\n", "a bad value": "[weir]\ntimeout = 99\nmax-load = high\n",
+		"a bad value in the middle":   "[weir]\ntimeout = 99\nmax-sessions = 1\nlog-level-ice = 9\ncontrol-tos = 4\nlog-level = 3\n",
+		"a bad value at the end":      "[weir]\ntimeout = 99\nmax-sessions = 1\nlog-level = 3\ncontrol-tos = 4\nmos = XX\n",
 		"an address of somebody else": "[weir]\ntimeout = 99\ninterfaces-config = net\n[net-x]\naddress = nosuchdevice\n",
 	} {
 		write(text)
 		if _, err := client.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if got := r.calls.Limits().Timeout.Seconds(); got != 51 {
-			t.Errorf("%s: the timeout is %v", name, got)
+		now := r.tuner.Settings()
+		if now.Limits.Timeout.Seconds() != 51 || now.Limits.MaxSessions != 6 || now.LogLevels[0] != 7 || now.ControlTOS != 0 {
+			t.Errorf("%s: the settings are %+v", name, now)
 		}
 	}
 	// What rtpengine-ctl has changed is as the file says again.

@@ -98,6 +98,9 @@ func New(opts *Options, version string, out, logTo io.Writer) (d *Daemon, err er
 	for _, note := range withoutEffect(opts.flags) {
 		d.log.Warn("options are accepted without effect", "options", strings.Join(note.Names, " "), "why", note.Why)
 	}
+	for _, note := range opts.exposures() {
+		d.log.Warn(note)
+	}
 	if len(d.opts.idleSections) > 0 {
 		d.log.Warn("sections of --transcode-config hand audio to others, which has no effect yet", "sections", strings.Join(d.opts.idleSections, " "))
 	}

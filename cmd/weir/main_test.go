@@ -337,6 +337,19 @@ func TestPingsOfADrain(t *testing.T) {
 	}
 }
 
+// TestEveryToolSpeaksJSON walks the commands, so that a new one is not forgotten.
+func TestEveryToolSpeaksJSON(t *testing.T) {
+	for _, cmd := range root("weir").Commands() {
+		switch cmd.Name() {
+		case "serve", "docs", "help", "completion": // print nothing that a program would read
+		default:
+			if cmd.Flags().Lookup("json") == nil {
+				t.Errorf("weir %s has no --json", cmd.Name())
+			}
+		}
+	}
+}
+
 func TestToolsThatTakeNoDaemon(t *testing.T) {
 	for _, c := range []struct {
 		called string
@@ -344,6 +357,9 @@ func TestToolsThatTakeNoDaemon(t *testing.T) {
 		want   string
 	}{
 		{"weir", []string{"version"}, "weir development"},
+		{"weir", []string{"version", "--json"}, `"version": "development"`},
+		{"weir", []string{"completion", "zsh"}, "#compdef weir"},
+		{"weir", []string{"completion", "fish"}, "complete -c weir"},
 		{"weir", []string{"config", "--config-file=none", "--timeout=5"}, "[weir]\n# from the command line\ntimeout = 5\n"},
 		{"weir", []string{"config", "--config-file=none", "--effective", "--json"}, `"name": "interface"`},
 		{"weir", []string{"doctor", "--device=lo", "--json"}, `"check": "rights"`},
