@@ -212,6 +212,7 @@ func (c *Call) leave() {
 	c.plan.links(func(m *Media) { m.Link.Close() })
 	c.plan.legs((*media.Leg).Close)
 	closeTaps(c.plan.taps())
+	c.endCaptures()
 }
 
 // Lives tells whether there is a call of that id.

@@ -115,7 +115,7 @@ func TestCallsGoOnWhileRedisIsAway(t *testing.T) {
 	soon(t, "its writing is told of", func() bool {
 		return !strings.Contains(runCtl(t, ctl, "list sessions before"), "last redis update: 0\n")
 	})
-	if status, body := r.post(t, "/ng", `{"command":"query","call-id":"before"}`); status != 200 || strings.Contains(body, `"last redis update":0`) ||
+	if status, body := r.post(t, "/ng-plain", `{"command":"query","call-id":"before"}`); status != 200 || strings.Contains(body, `"last redis update":0`) ||
 		!strings.Contains(body, `"last redis update":`) {
 		t.Errorf("a query says %d %s", status, body)
 	}

@@ -43,6 +43,11 @@ func snapshot() *counts.Snapshot {
 		Clients:  []counts.Client{{Address: "192.0.2.9", Errors: 2, Requests: map[string]counts.Requests{"offer": {Count: 5, Time: time.Second}}}},
 		Commands: []string{"offer", "start recording"},
 		Exports:  []counts.Export{{To: counts.ToHomer, Sent: 31, Dropped: 32}},
+		Stores: []counts.Store{
+			{Name: "file", Kept: 3},
+			{Name: "redis", Kept: 2, Pending: 41, Lag: 42500 * time.Millisecond, Written: 43, Failed: 44, Dropped: 45},
+		},
+		Followed: &counts.Followed{Connected: true, Taken: 46, Refused: 47, Pending: 48},
 		Draining: true, DrainDeadline: time.Unix(1000, 0), Remaining: 2,
 	}
 	s.Media.Drops[media.DropForeign] = 8
@@ -96,6 +101,9 @@ func TestValues(t *testing.T) {
 		`weir_calls{language="rtpproxy"} 1`, `weir_calls_created_total{language="ng"} 12`, `weir_calls_created_total{language="mediaproxy"} 0`,
 		`weir_objects{kind="remembered replies"} 5`,
 		`weir_faults_total{part="command"} 7`,
+		`weir_store_calls{store="file"} 3`, `weir_store_pending_changes{store="redis"} 41`, `weir_store_lag_seconds{store="redis"} 42.5`,
+		`weir_store_written_total{store="redis"} 43`, `weir_store_errors_total{store="redis"} 44`, `weir_store_dropped_total{store="redis"} 45`,
+		`weir_keyspaces_connected 1`, `weir_keyspaces_documents_total{result="refused"} 47`, `weir_keyspaces_pending_keys 48`,
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("missing %s", want)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +16,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/weir-media/weir/call"
 	"github.com/weir-media/weir/internal/redistest"
+	"github.com/weir-media/weir/store"
 	"github.com/weir-media/weir/store/redis"
 )
 
@@ -144,6 +148,44 @@ func TestDocumentsAreKeptUntilTheyExpire(t *testing.T) {
 	defer wrong.Close()
 	if err := wrong.Check(t.Context()); err == nil || strings.Contains(err.Error(), "barley") || !strings.Contains(err.Error(), s.Addr) {
 		t.Errorf("with a wrong password: %v", err)
+	}
+}
+
+// TestTheGoldenDocumentPassesUnchanged has a document with something in every field go through a server and back.
+func TestTheGoldenDocumentPassesUnchanged(t *testing.T) {
+	golden, err := os.ReadFile("../../call/testdata/document-1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := call.DecodeDocument(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.Term = 3
+	text, err := doc.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := redistest.Start(t)
+	s.Client(0)
+	server := dial(s, 0, "", redis.Tuning{AllowedErrors: -1})
+	b := redis.NewBackend(server, time.Hour)
+	defer b.Close(true)
+	if err := b.Put(map[string][]byte{doc.CallID: text}); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	if err := (redis.Source{Server: server, DB: 0}).Each(t.Context(), func(id string, got []byte) {
+		found++
+		again, err := store.Decode(id, got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := again.Encode(); err != nil || string(back) != string(text) || !reflect.DeepEqual(again, doc) {
+			t.Errorf("%v\n%s\nbecomes\n%s", err, text, back)
+		}
+	}); err != nil || found != 1 {
+		t.Errorf("%d documents, %v", found, err)
 	}
 }
 
