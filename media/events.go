@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weir-media/weir/fastpath"
 	"github.com/weir-media/weir/rtp"
 )
 
@@ -90,14 +89,6 @@ func (p *plan) hear(h *rtp.Header, data []byte, from netip.AddrPort, at time.Dur
 	p.events.see(p.Listener, h, e, rate, from, at)
 }
 
-// hear takes an RTP packet that has come to userspace, whose header is in w.header.
-func (w *worker) hear(l *Leg, p *plan, data []byte, from netip.AddrPort) {
-	if l.inKernel.Load() && p.eventSet.Has(w.header.PayloadType) {
-		l.count.sentUp.Add(1)
-	}
-	p.hear(&w.header, data, from, w.now)
-}
-
 // see takes a packet of an event.
 func (t *eventTrack) see(to EventListener, h *rtp.Header, e rtp.Event, rate uint32, from netip.AddrPort, at time.Duration) {
 	t.mu.Lock()
@@ -175,16 +166,4 @@ func (t *eventTrack) end() {
 	if t.open {
 		t.finish()
 	}
-}
-
-// tapEvents has the kernel copy events, where it can read them, or else leave them to userspace.
-func (p *plan) tapEvents(f *fastpath.Flow, encrypted bool) {
-	if p.events == nil {
-		return
-	}
-	if !encrypted {
-		f.Taps.Events, f.Treatment.Events = true, p.eventSet
-		return
-	}
-	f.PayloadTypes = PayloadTypes{^p.eventSet[0], ^p.eventSet[1]}
 }

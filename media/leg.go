@@ -83,7 +83,6 @@ type counters struct {
 	// DTLS handshakes that found keys, and that did not.
 	handshakes, failed atomic.Uint64
 	stray              atomic.Uint64 // RTP packets that reached userspace while the flow was in the kernel
-	sentUp             atomic.Uint64 // of those, the ones that the kernel was told to leave to it
 	lost               atomic.Uint64
 	last               atomic.Int64 // when the last packet came that is not RTP
 	drops              [dropCount]atomic.Uint64

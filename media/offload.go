@@ -173,7 +173,7 @@ func (o *offloader) install(l *Leg, f fastpath.Flow, to hearers) {
 	if s := l.stream.Load(); s != nil {
 		f.SSRC, f.Seq, f.Seeded = s.ssrc, uint16(s.last.Load()>>32), true
 	}
-	k.strays = l.count.stray.Load() - l.count.sentUp.Load()
+	k.strays = l.count.stray.Load()
 	live, err := o.put(l, &f, to.turning)
 	if err != nil {
 		l.inKernel.Store(false)
@@ -322,14 +322,14 @@ func (o *offloader) verify(l *Leg, walk uint64) {
 	if !k.installed || k.since >= walk {
 		return
 	}
-	strays := l.count.stray.Load() - l.count.sentUp.Load()
+	strays := l.count.stray.Load()
 	switch {
 	case k.polled != walk:
 		o.ban(l, reason{label: whyGone})
 		o.withdraw(l)
 	case k.moved():
 		k.strays = strays
-	case int64(strays-k.strays) >= verifyPackets && walk > k.since+1:
+	case strays-k.strays >= verifyPackets && walk > k.since+1:
 		o.ban(l, reason{label: whyStill})
 		o.withdraw(l)
 	}

@@ -89,7 +89,7 @@ func (w *worker) relay(l *Leg, data []byte, from netip.AddrPort) {
 		w.tapReceived(l, p, class, data, from)
 	}
 	if p.events != nil && class == rtp.RTP {
-		w.hear(l, p, data, from)
+		p.hear(&w.header, data, from, w.now)
 	}
 	if class == rtp.RTCP && !p.Sealed {
 		if len(p.Taps.Reports) > 0 {

@@ -74,7 +74,7 @@ func (k *kernelFlow) wanted(l *Leg) (f fastpath.Flow, to hearers, why reason) {
 	}
 	f.Taps.All = len(p.Taps.Received) > 0 || to.tapped()
 	if p.events != nil && !f.RTCP {
-		p.tapEvents(&f, to.turning != (turning{}))
+		f.Taps.Events, f.Treatment.Events = true, p.eventSet
 	}
 	if k.banned.label == whyInstall && k.epoch == p.Epoch && f.Same(&k.refused) {
 		return f, to, k.banned
