@@ -134,7 +134,9 @@ func testSecuredFlowsCopy(t *testing.T, s stage) {
 		for _, w := range ways {
 			runInside(t, s.host, string(h.mode)+"/"+w.name, func(t *testing.T) {
 				for _, taps := range []Taps{{All: true}, {Events: true}} {
-					f := with(flow46, func(f *Flow) { f.Taps, f.Events, f.Shift = taps, [2]uint64{^uint64(0), ^uint64(0)}, Shift{Timestamp: 7} })
+					f := with(flow46, func(f *Flow) {
+						f.Taps, f.Events, f.Shift = taps, [2]uint64{^uint64(0), ^uint64(0)}, Shift{Timestamp: 7}
+					})
 					sf := s.secured(t, f, w, srtp.AES128CM80, srtp.AES256CM32)
 					stranger, _ := sf.packets(t, rtpPacket(65001, testSSRC, 160, noise))
 					stranger[8] ^= 1
