@@ -224,7 +224,7 @@ func TestAReplicaIsWaitedFor(t *testing.T) {
 		t.Fatal("it starts with a replica")
 	case <-time.After(1500 * time.Millisecond):
 	}
-	if err := c.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
+	if err := c.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	select {
