@@ -240,6 +240,7 @@ func TestAForgedHelloEndsNoAssociation(t *testing.T) {
 	mallory := alice.session.Load()
 	r.until("the hello is taken up", func() bool { return h.next.Load() != nil })
 	r.until("mallory gets no further", func() bool { return a.count.failed.Load() > 0 })
+	r.until("mallory hears of it", func() bool { return mallory.State() == dtls.Failed }) // else alice would
 	mallory.Close()
 	if h.running.Load() != first || first.State() != dtls.Connected || genuine.State() != dtls.Connected || a.cipher.Load() != keys {
 		t.Fatal("a forged hello has ended the association")

@@ -42,9 +42,17 @@ func ParseAddress(text, password string, needDB bool) (Address, error) {
 	if err != nil || port == 0 {
 		return a, fmt.Errorf("%q is no port; write HOST:PORT/NUMBER", place[i+1:])
 	}
-	a.Host, a.Port = strings.TrimSuffix(strings.TrimPrefix(place[:i], "["), "]"), uint16(port)
-	if a.Host == "" {
+	a.Host, a.Port = place[:i], uint16(port)
+	if inner, ok := strings.CutPrefix(a.Host, "["); ok {
+		if a.Host, ok = strings.CutSuffix(inner, "]"); !ok {
+			return a, fmt.Errorf("%q lacks a bracket; write [HOST]:PORT/NUMBER", place)
+		}
+	}
+	switch {
+	case a.Host == "":
 		return a, errors.New("the host is missing; write HOST:PORT/NUMBER")
+	case strings.ContainsAny(a.Host, "[]"):
+		return a, fmt.Errorf("%q is no host; write HOST:PORT/NUMBER", a.Host)
 	}
 	return a, nil
 }
