@@ -4,25 +4,29 @@
 
 #include "fan.h"
 
-// fan_ready tells whether the receiver of w->key can be sent to.
-__noinline int fan_ready(ctx_t *ctx, struct work *w)
+// fan_ready tells whether the i-th receiver, counted from 0, can be sent to.
+__noinline int fan_ready(ctx_t *ctx, struct work *w, __u32 i)
 {
-	struct target *target;
+	struct target_group *group;
 
-	return w ? fan_reach(ctx, w, &target, &w->hop) : REASON_STAGE;
+	if (!w)
+		return REASON_STAGE;
+	group = fan_group(w, i);
+	return group ? fan_reach(ctx, w, &group->of[i % TARGET_GROUP], &w->hop) : REASON_TARGET;
 }
 
-// fan_send makes the packet that of the receiver of w->key, and sends a clone of it unless it is the last one. It returns a
-// verdict.
-__noinline int fan_send(ctx_t *ctx, struct work *w)
+// fan_send makes the packet that of the i-th receiver, and sends a clone of it unless it is the last one. It returns a verdict.
+__noinline int fan_send(ctx_t *ctx, struct work *w, __u32 i)
 {
+	struct target_group *group;
 	struct target *target;
 
 	if (!w)
 		return TC_ACT_SHOT;
-	target = work_target(&w->key);
-	if (!target)
+	group = fan_group(w, i);
+	if (!group)
 		return TC_ACT_SHOT; // gone this very moment, with its flow
+	target = &group->of[i % TARGET_GROUP];
 	w->target = *target;
 	w->hop = target->hop;
 	// From the receiver before to this one. The first one comes after the packet as it was.
@@ -40,7 +44,7 @@ __noinline int fan_send(ctx_t *ctx, struct work *w)
 	w->sums.addrs_in = w->sums.addrs_out;
 	w->sums.ports_in = w->sums.ports_out;
 	w->inner = 0;
-	if (!w->left)
+	if (i + 1 >= w->receivers)
 		return bpf_redirect(w->hop.ifindex, 0);
 	bpf_clone_redirect(ctx, w->hop.ifindex, 0);
 	return TC_ACT_SHOT;
@@ -51,18 +55,15 @@ static __always_inline int fan(ctx_t *ctx)
 	struct work *w = work_begin();
 	int verdict = TC_ACT_SHOT;
 	enum reason reason;
-	__u32 n;
 
 	if (!w)
 		return relay_up(HOOK_TC, REASON_STAGE); // for the verifier
 	reason = fan_take(ctx, w);
 	if (reason != REASON_RELAYED)
 		return fan_refuse(HOOK_TC, reason);
-	n = w->left;
 	// Either all get it from here or all from userspace.
-	for (__u16 i = 1; i <= FLOW_RECEIVERS && i <= n && !w->change.blocked; i++) {
-		w->key.index = i;
-		reason = fan_ready(ctx, w);
+	for (__u32 i = 0; i < FLOW_RECEIVERS && i < w->receivers && !w->change.blocked; i++) {
+		reason = fan_ready(ctx, w, i);
 		if (reason != REASON_RELAYED)
 			return relay_up(HOOK_TC, reason);
 	}
@@ -79,10 +80,7 @@ static __always_inline int fan(ctx_t *ctx)
 	fan_silence(ctx, w);
 	w->shown = w->pkt;
 	ctx_leave(ctx);
-	for (__u16 i = 1; i <= FLOW_RECEIVERS && i <= n; i++) {
-		w->key.index = i;
-		w->left = n - i;
-		verdict = fan_send(ctx, w);
-	}
+	for (__u32 i = 0; i < FLOW_RECEIVERS && i < w->receivers; i++)
+		verdict = fan_send(ctx, w, i);
 	return verdict;
 }

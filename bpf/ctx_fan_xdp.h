@@ -81,25 +81,34 @@ static __always_inline struct fan *fan_new(void)
 	return f;
 }
 
-// fan_ready tells whether the i-th receiver, counted from 0, can be sent to by the device of those before.
+// fan_ready tells whether the receivers of a group, the first of which is the i-th of all, counted from 0, can be sent to by the
+// device of those before.
 __noinline int fan_ready(ctx_t *ctx, struct fan *f, __u32 i)
 {
-	struct target *target;
+	struct target_group *group;
 	enum reason reason;
 	struct hop *hop;
 
-	if (!f || i >= FLOW_RECEIVERS)
+	if (!f)
 		return REASON_TARGET;
-	f->work.key.index = i + 1;
+	group = fan_group(&f->work, i);
+	if (!group)
+		return REASON_TARGET;
 	hop = &f->work.hop;
-	reason = fan_reach(ctx, &f->work, &target, hop);
-	if (reason != REASON_RELAYED)
-		return reason;
-	if (!(hop->port & PORT_FAN) || hop->tag || (i && f->work.egress.ifindex != hop->ifindex))
-		return REASON_PORT;
-	f->work.egress.ifindex = hop->ifindex;
-	f->receivers[i] = *target;
-	f->receivers[i].hop = *hop;
+#pragma clang loop unroll(disable)
+	for (__u32 k = 0; k < TARGET_GROUP && i + k < f->work.receivers; k++) {
+		__u32 at = (i + k) % FLOW_RECEIVERS; // for the verifier
+
+		reason = fan_reach(ctx, &f->work, &group->of[k], hop);
+		if (reason != REASON_RELAYED)
+			return reason;
+		if (!(hop->port & PORT_FAN) || hop->tag || (at && f->work.egress.ifindex != hop->ifindex))
+			return REASON_PORT;
+		f->work.egress.ifindex = hop->ifindex;
+		barrier_var(at);
+		f->receivers[at] = group->of[k];
+		f->receivers[at].hop = *hop;
+	}
 	return REASON_RELAYED;
 }
 
@@ -162,12 +171,12 @@ static __always_inline int fan(ctx_t *ctx)
 		if (w->pkt.tagged || ctx_holds(ctx, FAN_FRAME_MAX))
 			return relay_up(HOOK_XDP, REASON_PORT);
 		// Either all get it from here or nobody.
-		for (__u32 i = 0; i < FLOW_RECEIVERS && i < w->left; i++) {
+		for (__u32 i = 0; i < FLOW_RECEIVERS && i < w->receivers; i += TARGET_GROUP) {
 			reason = fan_ready(ctx, f, i);
 			if (reason != REASON_RELAYED)
 				return relay_up(HOOK_XDP, reason);
 		}
-		w->egress.receivers = w->left;
+		w->egress.receivers = w->receivers;
 		devices = bpf_map_lookup_elem(&fans, &w->egress);
 		if (!devices)
 			return relay_up(HOOK_XDP, REASON_PORT);
@@ -235,7 +244,7 @@ static __always_inline int fan_copy(ctx_t *ctx)
 	if (!f || f->work.number != mark->number || f->work.egress.ifindex != ctx->egress_ifindex)
 		goto lost;
 	i = f->work.sent;
-	if (i >= f->work.left || i >= FLOW_RECEIVERS)
+	if (i >= f->work.receivers || i >= FLOW_RECEIVERS)
 		goto lost;
 	f->work.sent = i + 1;
 	if (!bpf_xdp_adjust_meta(ctx, sizeof(*mark)) && fan_write(ctx, &f->work, &f->receivers[i]))

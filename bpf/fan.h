@@ -19,8 +19,7 @@ __noinline int fan_begin(struct work *w)
 		return REASON_ACTION;
 	if (parse_is_rtcp(&w->pkt) != !!(flow->flags & FLOW_RTCP))
 		return REASON_RTCP;
-	w->left = flow->targets;
-	w->key = w->pkt.local;
+	w->receivers = flow->targets;
 	w->seen[0].local = w->pkt.local;
 	w->seen[0].ssrc = w->pkt.ssrc;
 	w->seen[0].seq = w->pkt.seq;
@@ -53,19 +52,23 @@ static __always_inline int fan_refuse(enum hook hook, enum reason reason)
 	return ctx_drop();
 }
 
-// fan_reach finds the receiver of w->key, and whether and how it can be sent to.
-static __always_inline enum reason fan_reach(ctx_t *ctx, struct work *w, struct target **target, struct hop *hop)
+// fan_group finds the group of a receiver, counted from 0.
+static __always_inline struct target_group *fan_group(const struct work *w, __u32 i)
 {
-	struct target *found = work_target(&w->key);
+	return work_targets(&w->pkt.local, i / TARGET_GROUP + 1);
+}
+
+// fan_reach tells whether and how a receiver can be sent to.
+static __always_inline enum reason fan_reach(ctx_t *ctx, struct work *w, struct target *target, struct hop *hop)
+{
 	enum reason reason;
 
-	if (!found || found->ipv6 != w->pkt.ipv6)
+	if (target->ipv6 != w->pkt.ipv6)
 		return REASON_TARGET;
 	__builtin_memset(hop, 0, sizeof(*hop));
-	reason = route(ctx, found, w->pkt.ip_len, w->now, hop);
+	reason = route(ctx, target, w->pkt.ip_len, w->now, hop);
 	if (reason != REASON_RELAYED)
 		return reason;
-	*target = found;
 	return hop->port & PORT_LOCAL ? REASON_NO_ROUTE : REASON_RELAYED;
 }
 

@@ -82,14 +82,14 @@ __noinline int full_begin(ctx_t *ctx, struct work *w)
 // full_target finds who gets a packet of the flow. RTCP that comes to the port of RTP may go to another one.
 static __always_inline struct target *full_target(struct flow *flow, const struct packet *pkt)
 {
-	struct endpoint key = pkt->local;
+	struct target_group *group;
 
 	if (!parse_is_rtcp(pkt) || flow->flags & FLOW_RTCP)
 		return &flow->target;
 	if (!(flow->flags & FLOW_TO_RTCP))
 		return NULL;
-	key.index = TARGET_RTCP;
-	return bpf_map_lookup_elem(&targets, &key);
+	group = work_targets(&pkt->local, TARGET_RTCP);
+	return group ? &group->of[0] : NULL;
 }
 
 // full_check tells whether flow takes the packet.

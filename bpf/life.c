@@ -15,9 +15,10 @@ static long life_forget_flow(const void *map, const struct endpoint *key, struct
 	return 0;
 }
 
-static long life_forget_target(const void *map, const struct endpoint *key, struct target *target, void *unused)
+static long life_forget_targets(const void *map, const struct endpoint *key, struct target_group *group, void *unused)
 {
-	*(volatile __u64 *)&target->hop.when = 0;
+	for (int i = 0; i < TARGET_GROUP; i++)
+		*(volatile __u64 *)&group->of[i].hop.when = 0;
 	return 0;
 }
 
@@ -26,6 +27,6 @@ SEC("syscall")
 int life_forget(void *ctx)
 {
 	bpf_for_each_map_elem(&flows, life_forget_flow, NULL, 0);
-	bpf_for_each_map_elem(&targets, life_forget_target, NULL, 0);
+	bpf_for_each_map_elem(&targets, life_forget_targets, NULL, 0);
 	return 0;
 }

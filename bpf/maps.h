@@ -19,14 +19,14 @@ struct {
 	__uint(max_entries, 1);
 } flows SEC(".maps");
 
-// Receivers of flows that have several, by local address, port and index from 1; TARGET_RTCP is the receiver of RTCP
-// that comes to a port of RTP. Written by userspace before their flow and removed after it; the programs update next hops
+// Receivers of flows that have several, by local address, port and number of their group from 1; TARGET_RTCP has the receiver
+// of RTCP that comes to a port of RTP. Written by userspace before their flow and removed after it; the programs update next hops
 // in place. When full, installation fails.
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct endpoint);
-	__type(value, struct target);
+	__type(value, struct target_group);
 	__uint(max_entries, 1);
 } targets SEC(".maps");
 

@@ -95,10 +95,11 @@ struct vlan {
 struct endpoint {
 	__be32 addr[4];
 	__be16 port;
-	__u16 index; // of a receiver in the map of targets, else zero
+	__u16 index; // of a group in the map of targets, else zero
 };
 
-#define TARGET_RTCP 0xffff // index of the receiver of RTCP that comes to the port of RTP
+#define TARGET_GROUP 4     // receivers that lie together, so that one look-up finds them
+#define TARGET_RTCP 0xffff // index of the group whose first is the receiver of RTCP that comes to the port of RTP
 
 // The last answer of the routing and neighbour tables, kept so that a packet costs no look-up.
 struct hop {
@@ -128,6 +129,10 @@ struct target {
 	__u32 ssrc;      // exclusive or with the SSRC
 	__u32 timestamp; // added to the time stamp
 	struct hop hop;
+};
+
+struct target_group {
+	struct target of[TARGET_GROUP];
 };
 
 // What is known of one SSRC. Shared by all CPUs that serve the flow, which is one as a rule.

@@ -36,13 +36,12 @@ struct work {
 	__u32 flows;         // of seen
 	__u32 off;           // of the UDP header
 	__u32 silence;       // length of the payload to be silenced
-	__u32 left;          // fan.h: receivers; tc: after this one
+	__u32 receivers;     // fan.h: how many
 	__u32 number;        // of a packet that XDP copies
 	__u32 sent;          // of these copies so far
 	struct fan_key egress; // where they go
 	__u64 now;
 	__u64 inner;         // see struct sums, not folded yet
-	struct endpoint key; // of a receiver
 	struct endpoint source; // of the packet as it came
 	enum flow_flag flags;   // of the first flow
 };
@@ -74,9 +73,10 @@ static __always_inline struct flow *work_flow(const struct endpoint *local)
 	return bpf_map_lookup_elem(&flows, &key);
 }
 
-static __always_inline struct target *work_target(const struct endpoint *receiver)
+static __always_inline struct target_group *work_targets(const struct endpoint *local, __u16 index)
 {
-	struct endpoint key = *receiver;
+	struct endpoint key = *local;
 
+	key.index = index;
 	return bpf_map_lookup_elem(&targets, &key);
 }

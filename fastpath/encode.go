@@ -69,6 +69,35 @@ func encodeTarget(t *Target) relayTarget {
 	return v
 }
 
+// targetGroup is how many receivers lie together: TARGET_GROUP in bpf/types.h.
+const targetGroup = len(relayTargetGroup{}.Of)
+
+// groupOf is the index of the group of a receiver, counted from 0.
+func groupOf(i int) uint16 { return uint16(i/targetGroup) + 1 }
+
+// encodeTargets returns the receivers that are not in the flow itself, by the index of their group.
+func encodeTargets(f *Flow) map[uint16]relayTargetGroup {
+	if len(f.More) == 0 && f.ToRTCP == (Target{}) {
+		return nil
+	}
+	groups := make(map[uint16]relayTargetGroup)
+	put := func(index uint16, place int, t *Target) {
+		group := groups[index]
+		group.Of[place] = encodeTarget(t)
+		groups[index] = group
+	}
+	if len(f.More) > 0 {
+		put(groupOf(0), 0, &f.Target)
+	}
+	for i := range f.More {
+		put(groupOf(i+1), (i+1)%targetGroup, &f.More[i])
+	}
+	if f.ToRTCP != (Target{}) {
+		put(rtcpTarget, 0, &f.ToRTCP)
+	}
+	return groups
+}
+
 // encodeFlow expects a validated flow with plain addresses.
 func encodeFlow(f *Flow) relayFlow {
 	v := relayFlow{

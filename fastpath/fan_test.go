@@ -126,11 +126,11 @@ func fan(t *testing.T, p path, plane *Plane, family, n int, spread bool, by Mode
 		t.Errorf("IPv%d, %d receivers: %s relayed %d packets, want %d", family, n, by, got, packets)
 	}
 	entries := 0
-	for range contents[relayEndpoint, relayTarget](plane.maps.Targets) {
+	for range contents[relayEndpoint, relayTargetGroup](plane.maps.Targets) {
 		entries++
 	}
 	if entries > 0 {
-		t.Errorf("%d receivers are left", entries)
+		t.Errorf("%d groups of receivers are left", entries)
 	}
 }
 

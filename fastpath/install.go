@@ -12,7 +12,7 @@ import (
 // batchFlows is how many flows one system call of Walk reads. It must hold a whole hash bucket.
 const batchFlows = 256
 
-// rtcpTarget is the index of the receiver of RTCP that comes to a port of RTP: TARGET_RTCP in bpf/types.h.
+// rtcpTarget is the index of the group of the receiver of RTCP that comes to a port of RTP: TARGET_RTCP in bpf/types.h.
 const rtcpTarget = 0xffff
 
 type batch struct {
@@ -53,7 +53,8 @@ func (p *Plane) fans(f *Flow) {
 func (p *Plane) put(f *Flow) error {
 	key, value := encodeEndpoint(f.Local), encodeFlow(f)
 	insert := func(m *ebpf.Map) error { return m.Update(&key, &value, ebpf.UpdateNoExist) }
-	if len(f.targets()) == 0 {
+	groups := encodeTargets(f)
+	if len(groups) == 0 {
 		err := p.flow(f.Local, insert)
 		if !errors.Is(err, ebpf.ErrKeyExist) {
 			return err
@@ -62,38 +63,22 @@ func (p *Plane) put(f *Flow) error {
 	if _, err := p.Remove(f.Local); err != nil && !errors.Is(err, ErrNoFlow) {
 		return err
 	}
-	targets := f.targets()
 	err := p.flow(f.Local, func(m *ebpf.Map) error {
-		for index, t := range targets {
-			at, v := key, encodeTarget(t)
+		for index, group := range groups {
+			at := key
 			at.Index = index
-			if err := p.maps.Targets.Update(&at, &v, ebpf.UpdateAny); err != nil {
+			if err := p.maps.Targets.Update(&at, &group, ebpf.UpdateAny); err != nil {
 				return err
 			}
 		}
 		return insert(m)
 	})
 	if err != nil {
-		for index := range targets {
-			err = errors.Join(err, p.removeTarget(key, index))
+		for index := range groups {
+			err = errors.Join(err, p.removeTargets(key, index))
 		}
 	}
 	return err
-}
-
-// targets are the receivers that are not in the flow itself, by index.
-func (f *Flow) targets() map[uint16]*Target {
-	all := make(map[uint16]*Target)
-	if len(f.More) > 0 {
-		all[1] = &f.Target
-	}
-	for i := range f.More {
-		all[uint16(i)+2] = &f.More[i]
-	}
-	if f.ToRTCP != (Target{}) {
-		all[rtcpTarget] = &f.ToRTCP
-	}
-	return all
 }
 
 // Remove takes the flow that arrives on local out of the kernel and returns its final counters, or ErrNoFlow.
@@ -105,11 +90,11 @@ func (p *Plane) Remove(local netip.AddrPort) (Counters, error) {
 		}
 		switch {
 		case value.Flags&relayFlowFlagFLOW_TO_RTCP != 0:
-			return p.removeTarget(key, rtcpTarget)
+			return p.removeTargets(key, rtcpTarget)
 		case value.Action == relayFlowActionFLOW_FAN:
 			var errs []error
-			for i := range value.Targets {
-				errs = append(errs, p.removeTarget(key, uint16(i)+1))
+			for i := 0; i < int(value.Targets); i += targetGroup {
+				errs = append(errs, p.removeTargets(key, groupOf(i)))
 			}
 			return errors.Join(errs...)
 		}
@@ -118,8 +103,8 @@ func (p *Plane) Remove(local netip.AddrPort) (Counters, error) {
 	return decodeCounters(&value), err
 }
 
-// removeTarget takes out a receiver of the flow of a key, if there is one.
-func (p *Plane) removeTarget(key relayEndpoint, index uint16) error {
+// removeTargets takes out a group of receivers of the flow of a key, if there is one.
+func (p *Plane) removeTargets(key relayEndpoint, index uint16) error {
 	key.Index = index
 	if err := p.maps.Targets.Delete(&key); !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return err

@@ -104,13 +104,15 @@ func (p *Plane) has(f *Flow) (have relayFlow, same bool) {
 			return err
 		}
 		same = have.work() == encodeFlow(f).work()
-		for index, t := range f.targets() {
-			at, v := key, relayTarget{}
+		for index, group := range encodeTargets(f) {
+			at, v := key, relayTargetGroup{}
 			at.Index = index
 			if err := p.maps.Targets.Lookup(&at, &v); err != nil {
 				return err
 			}
-			same = same && v.work() == encodeTarget(t)
+			for i := range v.Of {
+				same = same && v.Of[i].work() == group.Of[i]
+			}
 		}
 		return nil
 	})

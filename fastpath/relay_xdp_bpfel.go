@@ -229,6 +229,11 @@ type relayTarget struct {
 	}
 }
 
+type relayTargetGroup struct {
+	_  structs.HostLayout
+	Of [4]relayTarget
+}
+
 type relayVlan struct {
 	_       structs.HostLayout
 	Ifindex uint32
@@ -309,19 +314,17 @@ type relayWork struct {
 		Seq       uint16
 		Zero      uint16
 	}
-	Flows   uint32
-	Off     uint32
-	Silence uint32
-	Left    uint32
-	Number  uint32
-	Sent    uint32
-	Egress  relayFanKey
-	Now     uint64
-	Inner   uint64
-	Key     relayEndpoint
-	Source  relayEndpoint
-	Flags   relayFlowFlag
-	_       [4]byte
+	Flows     uint32
+	Off       uint32
+	Silence   uint32
+	Receivers uint32
+	Number    uint32
+	Sent      uint32
+	Egress    relayFanKey
+	Now       uint64
+	Inner     uint64
+	Source    relayEndpoint
+	Flags     relayFlowFlag
 }
 
 // Names of all BPF objects in the ELF.
