@@ -90,6 +90,13 @@ func (c *fakeCalls) Restore(doc *call.Document) error {
 	return nil
 }
 
+// change does what is to happen to the calls while a store may be asking for them.
+func (c *fakeCalls) change(do func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	do()
+}
+
 func (c *fakeCalls) end(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,16 +169,19 @@ func TestCallsAreFoundByTheNextProcess(t *testing.T) {
 		t.Errorf("%d kept, %d pending", kept, pending)
 	}
 	calls.end("ended")
-	calls.end("merged")
-	calls.aliases["merged"] = "a"
+	calls.change(func() {
+		delete(calls.ids, "merged")
+		calls.aliases["merged"] = "a"
+	})
 	s.Changed("ended")
 	s.Changed("merged")
 	if err := s.Flush(); err != nil {
 		t.Fatal(err)
 	}
+	long := strings.Repeat("x", bbolt.MaxKeySize+1)
+	calls.change(func() { calls.ids[""], calls.ids[long] = true, true })
 	s.Changed("") // no call
-	s.Changed(strings.Repeat("x", bbolt.MaxKeySize+1))
-	calls.ids[""], calls.ids[strings.Repeat("x", bbolt.MaxKeySize+1)] = true, true
+	s.Changed(long)
 	if err := s.Flush(); err != nil {
 		t.Fatal(err)
 	}
