@@ -2,7 +2,6 @@ package call
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/weir-media/weir/media"
@@ -68,19 +67,7 @@ func (d *draft) listen(s *media.Settings, party *Party, index int) {
 
 // events are the payload types and clock rates of telephone events that a party may send on the legs of a media.
 func (p *Plan) events(party *Party, index int) []media.ClockRate {
-	var types []media.ClockRate
-	for i, m := range party.Media {
-		if i != index && !(m.carried(i) && m.Carrier == index) {
-			continue
-		}
-		for c := range p.spoken(party, m) {
-			t := media.ClockRate{PayloadType: c.PayloadType, Rate: uint32(c.ClockRate)}
-			if isEvent(c) && !slices.ContainsFunc(types, func(o media.ClockRate) bool { return o.PayloadType == t.PayloadType }) {
-				types = append(types, t)
-			}
-		}
-	}
-	return types
+	return p.clocks(party, index, func(c *sdp.Codec) (rate uint32, ok bool) { return c.ClockRate, isEvent(c) })
 }
 
 func isEvent(c *sdp.Codec) bool { return strings.EqualFold(c.Name, "telephone-event") }

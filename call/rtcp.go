@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/weir-media/weir/media"
+	"github.com/weir-media/weir/sdp"
 )
 
 // rtcp puts into the settings of a leg what has to do with RTCP: what it may be read with, and whether it is made here.
@@ -33,22 +34,29 @@ func (p *Plan) recryptsRTCP(m *Media) bool {
 
 // rates returns the clock rates of what a party may send on the legs of a media, which figures of reception need.
 func (p *Plan) rates(party *Party, index int) []media.ClockRate {
-	var rates []media.ClockRate
+	return p.clocks(party, index, func(c *sdp.Codec) (rate uint32, ok bool) {
+		if ok = c.ClockRate != 0; isEvent(c) {
+			return 0, ok // all packets of an event have the same time stamp
+		}
+		return c.ClockRate, ok
+	})
+}
+
+// clocks returns the payload types of what a party may send on the legs of a media, each once, with what rate makes of them.
+func (p *Plan) clocks(party *Party, index int, rate func(*sdp.Codec) (rate uint32, ok bool)) []media.ClockRate {
+	var clocks []media.ClockRate
 	for i, m := range party.Media {
 		if i != index && !(m.carried(i) && m.Carrier == index) {
 			continue
 		}
 		for c := range p.spoken(party, m) {
-			r := media.ClockRate{PayloadType: c.PayloadType, Rate: uint32(c.ClockRate)}
-			if isEvent(c) {
-				r.Rate = 0 // all packets of an event have the same time stamp
-			}
-			if c.ClockRate != 0 && !slices.ContainsFunc(rates, func(o media.ClockRate) bool { return o.PayloadType == r.PayloadType }) {
-				rates = append(rates, r)
+			r, ok := rate(c)
+			if ok && !slices.ContainsFunc(clocks, func(o media.ClockRate) bool { return o.PayloadType == c.PayloadType }) {
+				clocks = append(clocks, media.ClockRate{PayloadType: c.PayloadType, Rate: r})
 			}
 		}
 	}
-	return rates
+	return clocks
 }
 
 // Feedback tells whether the party takes RTCP feedback: by its profile, or because it names some (RFC 4585, section 4.2).

@@ -28,35 +28,38 @@ type Cluster interface {
 
 const noKeyspaces = "Keyspace notification feature has not been configured.\n"
 
-func (c *Commands) addKeyspace(words []string) string {
+// keyspace reads the parameter of a command, or says what is wrong with it, beginning with fail, which has a verb for it.
+func (c *Commands) keyspace(words []string, fail string) (n int, trouble string) {
 	if len(words) == 0 {
-		return moreParameters
+		return 0, moreParameters
 	}
 	if _, ok := c.Cluster.Keyspaces(); !ok {
-		return noKeyspaces
+		return 0, noKeyspaces
 	}
-	n, trouble := unsigned(words[0])
+	v, trouble := unsigned(words[0])
 	if trouble != "" {
-		return "Fail adding keyspace " + words[0] + " to redis notifications" + trouble + "\n"
+		return 0, fmt.Sprintf(fail, words[0]) + trouble + "\n"
 	}
-	if !c.Cluster.Follow(int(n)) {
+	return int(v), ""
+}
+
+func (c *Commands) addKeyspace(words []string) string {
+	n, trouble := c.keyspace(words, "Fail adding keyspace %s to redis notifications")
+	if trouble != "" {
+		return trouble
+	}
+	if !c.Cluster.Follow(n) {
 		return fmt.Sprintf("Keyspace %d is already among redis notifications.\n", n)
 	}
 	return fmt.Sprintf("Success adding keyspace %d to redis notifications.\n", n)
 }
 
 func (c *Commands) removeKeyspace(words []string) string {
-	if len(words) == 0 {
-		return moreParameters
-	}
-	if _, ok := c.Cluster.Keyspaces(); !ok {
-		return noKeyspaces
-	}
-	n, trouble := unsigned(words[0])
+	n, trouble := c.keyspace(words, "Fail removing keyspace %s from redis notifications")
 	if trouble != "" {
-		return "Fail removing keyspace " + words[0] + " from redis notifications" + trouble + "\n"
+		return trouble
 	}
-	if !c.Cluster.Unfollow(int(n)) {
+	if !c.Cluster.Unfollow(n) {
 		return fmt.Sprintf("Keyspace %d is not among redis notifications.\n", n)
 	}
 	return fmt.Sprintf("Successfully unsubscribed from keyspace %d.\nSuccessfully removed all foreign calls for keyspace %d.\n", n, n)
